@@ -1,0 +1,50 @@
+# Two commands: `make run` and `make test`. Both do all their set-up; words go to stderr.
+PYTHON := $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name))))
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+
+.PHONY: run test check format lock clean
+
+run: $(VENV)/.run
+	@$(BIN)/parley serve
+
+test: $(VENV)/.test
+	@$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.test
+	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/basedpyright && $(BIN)/lint-imports
+
+format: $(VENV)/.test
+	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format -q .
+
+lock: $(VENV)/.test
+	@$(BIN)/uv lock -q
+	@$(BIN)/uv export -q --locked --no-default-groups --group build --no-emit-project -o requirements.lock
+	@$(BIN)/python -m config.table > .env.example
+
+clean:
+	@rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+
+# What runs the service: every package by its hash.
+$(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/.made
+	@echo "parley: installing locked dependencies into $(VENV)" >&2
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock >&2
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . >&2
+	@touch $@
+
+# What tests it: the same versions, and the tools.
+$(VENV)/.test: uv.lock pyproject.toml | $(VENV)/.made
+	@echo "parley: installing locked test dependencies into $(VENV)" >&2
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION) >&2
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv sync -q --locked --inexact --active >&2
+	@touch $@
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo "parley: Python 3.11 or newer is needed" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "parley: Python 3.11 or newer is needed; $(PYTHON) is older" >&2; exit 1; }
+	@echo "parley: making $(VENV) with $(PYTHON)" >&2
+	@$(PYTHON) -m venv $(VENV) >&2 || \
+		{ echo "parley: the venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@touch $@

@@ -1,0 +1,190 @@
+"""The environment as settings: everything that is wrong at once, each problem with its variable.
+
+Refuses to start on a guess: an unknown name, a value out of bounds, a missing secret each end the load.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from config.form import Form
+from config.secret import Secret
+from config.settings import UNAVAILABLE, Settings
+from config.source import FILE, Given, Origin, Unreadable, gather, read_dotenv, read_secret
+from config.variable import Place, build, walk
+
+ENVIRONMENT: Final = "AGENT_ENVIRONMENT"
+PREFIX: Final = "AGENT_"
+FOREIGN: Final = "OTEL_"
+DOTENV: Final = Path(".env")
+LONGEST_QUOTE: Final = 60
+LONGEST_NAME: Final = 80
+
+PLACES: Final = tuple(walk(Settings()))
+SECRETS: Final = tuple(place.variable.name for place in PLACES if place.variable.form.secret)
+KNOWN: Final = frozenset({place.variable.name for place in PLACES} | {name + FILE for name in SECRETS})
+
+
+class SettingsError(Exception):
+    """The environment describes no valid settings; `problems` has one line for each reason."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Loaded(Struct, frozen=True, kw_only=True):
+    """Settings, and for each variable where its value came from.
+
+    `exports` are OpenTelemetry's own variables that stand in `.env` only: whoever starts OpenTelemetry
+    puts them into the process's environment first. They are secrets because headers may hold keys.
+    """
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+    exports: Mapping[str, Secret]
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """What was read for one variable: a value, or a problem, or neither where nothing was given."""
+
+    name: str
+    origin: Origin = "default"
+    value: Any = None
+    problem: str | None = None
+
+
+def load(environ: Mapping[str, str] = os.environ, dotenv: Path | None = DOTENV) -> Loaded:
+    """Read the environment and, in development only, `.env` (the environment wins).
+
+    `dotenv` is the file's path, None for none.
+
+    Raises:
+        SettingsError: at least one setting is wrong; it says all of them and shows no secret.
+    """
+    lines, problems = _development_lines(environ, dotenv)
+    given = gather(environ, lines)
+    readings = {place.variable.name: _read(place, given) for place in PLACES}
+    problems += [reading.problem for reading in readings.values() if reading.problem]
+    problems += [*_across(readings), *_unknown(given)]
+    if problems:
+        raise SettingsError(tuple(problems))
+    return _loaded(given, readings)
+
+
+def _loaded(given: Mapping[str, Given], readings: Mapping[str, Reading]) -> Loaded:
+    values = {name: reading.value for name, reading in readings.items() if reading.origin != "default"}
+    return Loaded(
+        settings=_with_own_model(build(Settings(), values)),
+        origins=MappingProxyType({name: reading.origin for name, reading in readings.items()}),
+        exports=MappingProxyType(
+            {
+                name: Secret(one.text)
+                for name, one in given.items()
+                if name.startswith(FOREIGN) and one.origin == ".env"
+            }
+        ),
+    )
+
+
+def _with_own_model(settings: Settings) -> Settings:
+    model = settings.model
+    if model.name in model.names:
+        return settings
+    return replace(settings, model=replace(model, names=(model.name, *model.names)))
+
+
+def _development_lines(environ: Mapping[str, str], dotenv: Path | None) -> tuple[dict[str, str], list[str]]:
+    # decided by the environment alone: a file cannot say whether it is to be read
+    if dotenv is None or environ.get(ENVIRONMENT, "").lower() not in {"", "development"}:
+        return {}, []
+    try:
+        return read_dotenv(dotenv), []
+    except Unreadable as error:
+        return {}, [f".env: {error}"]
+
+
+def _read(place: Place, given: Mapping[str, Given]) -> Reading:
+    name = place.variable.name
+    direct, file = given.get(name), given.get(name + FILE) if name in SECRETS else None
+    if direct and file:
+        return _wrong(name, direct, f"set twice, also by {file.name}; unset one of them")
+    if file:
+        return _read_file(place, replace(file, origin="file"))
+    return _read_text(place, direct, direct.text) if direct else Reading(name=name)
+
+
+def _read_file(place: Place, file: Given) -> Reading:
+    try:
+        return _read_text(place, file, read_secret(file.text))
+    except Unreadable as error:
+        return _wrong(place.variable.name, file, str(error))
+
+
+def _read_text(place: Place, given: Given, text: str) -> Reading:
+    name, form = place.variable.name, place.variable.form
+    refusal = _unavailable(name, text)
+    try:
+        text.encode()
+        value = form.read(text)
+    except ValueError:
+        return _wrong(name, given, refusal or _expected(form, text))
+    if refusal and value != place.value:
+        return _wrong(name, given, refusal)
+    return Reading(name=name, origin=given.origin, value=value)
+
+
+def _wrong(name: str, given: Given, reason: str) -> Reading:
+    return Reading(name=name, origin=given.origin, problem=f"{given.name}: {reason}")
+
+
+def _unavailable(name: str, text: str) -> str | None:
+    for key, instead in UNAVAILABLE.items():
+        variable, _, start = key.partition("=")
+        if name == variable and text.startswith(start):
+            return f"not available in this version; leave it unset ({instead})"
+    return None
+
+
+def _expected(form: Form[Any], text: str) -> str:
+    got = f", got {_quote(text)}" if form.quoted else ""
+    return f"expected {form.expected}{got}"
+
+
+def _quote(text: str) -> str:
+    return repr(text) if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]!r}..."
+
+
+def _across(readings: Mapping[str, Reading]) -> Iterator[str]:
+    environment, simulator = readings[ENVIRONMENT], readings["AGENT_SIMULATOR"]
+    production = environment.value == "production"
+    if production and environment.origin == ".env":
+        yield f"{ENVIRONMENT}: production turns .env off and cannot be said in it; set it outside"
+    if production and _absent(readings["AGENT_SECRET_KEY"]):
+        yield "AGENT_SECRET_KEY: missing; production needs at least 32 random characters"
+    keyless = simulator.value is False or (production and not simulator.value and not simulator.problem)
+    if keyless and _absent(readings["ANTHROPIC_API_KEY"]):
+        yield "ANTHROPIC_API_KEY: missing; set it, or AGENT_SIMULATOR=true to do without"
+
+
+def _absent(reading: Reading) -> bool:
+    return reading.origin == "default"
+
+
+def _unknown(given: Mapping[str, Given]) -> Iterator[str]:
+    for name in sorted(set(given) - KNOWN):
+        if name.removesuffix(FILE) in KNOWN:
+            yield f"{name}: no such setting; only secrets are read from files"
+        elif name.startswith(PREFIX):
+            yield f"{ascii(name[:LONGEST_NAME])[1:-1]}: no such setting{_suggestion(name)}"
+
+
+def _suggestion(name: str) -> str:
+    close = get_close_matches(name[:LONGEST_NAME], KNOWN, n=1, cutoff=0.8)
+    return f"; did you mean {close[0]}?" if close else ""

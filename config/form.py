@@ -1,0 +1,185 @@
+"""The forms a setting's text can have: how each is read, shown and described.
+
+Refuses whatever is not exactly of the form: no stray blanks, no underscores, no nan, no number out of bounds.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Generic, TypeVar
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from config.secret import MASK, Secret
+
+T = TypeVar("T")
+N = TypeVar("N", int, float)
+
+SWITCH: Mapping[str, bool] = MappingProxyType(
+    {"on": True, "yes": True, "true": True, "1": True, "off": False, "no": False, "false": False, "0": False}
+)
+MICROS = 1_000_000
+
+
+class Form(Struct, Generic[T], frozen=True, kw_only=True):
+    """One form of text.
+
+    `expected` completes the sentence "expected ..."; `read` raises ValueError where the text is not of the
+    form; `quoted` says whether an error may repeat the text. `show` masks what must not be seen.
+    """
+
+    expected: str
+    read: Callable[[str], T]
+    show: Callable[[T], str] = str
+    quoted: bool = True
+    secret: bool = False
+
+
+def switch() -> Form[bool]:
+    """On or off, in any of the usual words."""
+    return Form(
+        expected="true or false (also on, off, yes, no, 1, 0)",
+        read=lambda text: _one(SWITCH, text.lower()),
+        show=lambda value: str(value).lower(),
+    )
+
+
+def whole(least: int, most: int) -> Form[int]:
+    """An integer within bounds, both included."""
+
+    def read(text: str) -> int:
+        _match(r"0|-?[1-9][0-9]{0,14}", text)
+        return _within(int(text), least, most)
+
+    return Form(expected=f"a whole number from {least} to {most}", read=read)
+
+
+def fraction(least: float, most: float) -> Form[float]:
+    """A plain decimal number within bounds, both included."""
+
+    def read(text: str) -> float:
+        _match(r"[0-9]{1,9}(\.[0-9]{1,18})?|\.[0-9]{1,18}", text)
+        return _within(float(text), least, most)
+
+    return Form(expected=f"a number from {least:g} to {most:g}", read=read, show=_plain)
+
+
+def dollars(most: int) -> Form[int]:
+    """US dollars with at most six decimals, kept as integer micro-dollars."""
+
+    def read(text: str) -> int:
+        _match(r"[0-9]{1,9}(\.[0-9]{1,6})?", text)
+        return _within(int(Decimal(text) * MICROS), 0, most * MICROS)
+
+    def show(micros: int) -> str:
+        return _plain(Decimal(micros) / MICROS)
+
+    return Form(expected=f"US dollars from 0 to {most}, at most six decimals", read=read, show=show)
+
+
+def one_of(*options: str) -> Form[str]:
+    """One of a closed list of words, in any case."""
+    words = {option.lower(): option for option in options}
+    *first, last = options
+    expected = f"{', '.join(first)} or {last}" if first else last
+    return Form(expected=expected, read=lambda text: _one(words, text.lower()))
+
+
+def text(expected: str, pattern: str) -> Form[str]:
+    """Text that matches a pattern as a whole."""
+    return Form(expected=expected, read=lambda given: _match(pattern, given))
+
+
+def listed(expected: str, pattern: str) -> Form[tuple[str, ...]]:
+    """Distinct items between commas, each matching a pattern; blanks around an item do not count."""
+
+    def read(given: str) -> tuple[str, ...]:
+        return tuple(_distinct([_match(pattern, item.strip(" ")) for item in given.split(",")]))
+
+    return Form(expected=expected, read=read, show=",".join)
+
+
+def hidden(expected: str, pattern: str) -> Form[Secret]:
+    """A secret whose value matches a pattern as a whole."""
+    return Form(
+        expected=expected,
+        read=lambda given: Secret(_match(pattern, given)),
+        show=lambda _: MASK,
+        quoted=False,
+        secret=True,
+    )
+
+
+def located(expected: str, pattern: str) -> Form[str]:
+    """A URL that matches a pattern as a whole; the credentials it may carry are never shown."""
+    return Form(
+        expected=expected, read=lambda given: _match(pattern, given), show=_mask_credentials, quoted=False
+    )
+
+
+def web_address() -> Form[str]:
+    """An http or https URL with a host; the credentials it may carry are never shown."""
+
+    def read(given: str) -> str:
+        parts = urlsplit(_match(r"https?://[!-~]+", given))
+        if not parts.hostname or parts.port == 0 or set(given) & set("?#\\"):
+            raise ValueError
+        return given
+
+    return Form(
+        expected="an http:// or https:// URL without query or fragment",
+        read=read,
+        show=_mask_credentials,
+        quoted=False,
+    )
+
+
+def counts(table: Mapping[str, int], name: str, least: int, most: int) -> Form[Mapping[str, int]]:
+    """Numbers by name, as `A=1,B=2`; they replace those of the table and leave its others."""
+
+    def read(given: str) -> Mapping[str, int]:
+        pairs = [item.strip(" ").partition("=") for item in given.split(",")]
+        _distinct([key for key, _, _ in pairs])
+        numbers = {_match(name, key): whole(least, most).read(number) for key, _, number in pairs}
+        return MappingProxyType({**table, **numbers})
+
+    def show(value: Mapping[str, int]) -> str:
+        return ",".join(f"{key}={number}" for key, number in value.items())
+
+    return Form(
+        expected=f"names with a number from {least} to {most} each, as CFO=100,GUEST=10", read=read, show=show
+    )
+
+
+def _plain(number: float | Decimal) -> str:
+    return f"{Decimal(str(number)).normalize():f}"
+
+
+def _match(pattern: str, given: str) -> str:
+    if not re.fullmatch(pattern, given):
+        raise ValueError
+    return given
+
+
+def _one(words: Mapping[str, T], given: str) -> T:
+    if given not in words:
+        raise ValueError
+    return words[given]
+
+
+def _within(number: N, least: float, most: float) -> N:
+    if not least <= number <= most:
+        raise ValueError
+    return number
+
+
+def _distinct(items: list[str]) -> list[str]:
+    if len(set(items)) < len(items):
+        raise ValueError
+    return items
+
+
+def _mask_credentials(url: str) -> str:
+    return re.sub(r"^([a-z]+://)[^/]*@", rf"\g<1>{MASK}@", url)

@@ -1,0 +1,445 @@
+"""Every setting there is, with its variable, its bounds, its default and one line of why.
+
+Refuses to read anything: the environment is read by `config.env`, nothing here looks outside.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Literal, get_args
+
+from msgspec import Struct
+
+from config.form import (
+    counts,
+    dollars,
+    fraction,
+    hidden,
+    listed,
+    located,
+    one_of,
+    switch,
+    text,
+    web_address,
+    whole,
+)
+from config.secret import Secret
+from config.variable import Variable
+
+Environment = Literal["development", "production"]
+Transport = Literal["httpx"]
+Mode = Literal["off", "observe", "enforce"]
+OnLoss = Literal["share", "strict"]
+Content = Literal["clear", "sealed"]
+Durability = Literal["default", "strict"]
+Unwritable = Literal["refuse", "continue"]
+Level = Literal["debug", "info", "warn", "error"]
+Algorithm = Literal["HS256", "EdDSA", "ES256", "RS256"]
+
+MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}"
+ROLE_NAME = r"[A-Z][A-Z0-9_]{0,31}"
+PRINTABLE = r"[!-~]{1,1024}"
+ANYTHING = r"[^\x00]{1,32000}"
+
+ROLES: Mapping[str, int] = MappingProxyType(
+    {"CFO": 100, "CXO_TEAM": 100, "AUDIT_HEAD": 50, "AUDITOR": 30, "AUDITEE": 20, "GUEST": 10}
+)
+"""Requests per window of the roles that have a number of their own."""
+
+SYSTEM_PROMPT = (
+    "You are a helpful assistant. Answer briefly and truthfully, use the tools you are given "
+    "where they help, and say so when you do not know."
+)
+
+UNAVAILABLE: Mapping[str, str] = MappingProxyType(
+    {
+        "AGENT_TRUSTED_PROXIES": "the peer's address counts",
+        "DATABASE_URL=postgres": "SQLite is the only database",
+        "AGENT_MCP_SERVERS": "tools are built in",
+        "AGENT_RATE_LIMIT_STORE": "counts are kept in memory",
+        "AGENT_RATE_LIMIT_ON_LOSS": "memory cannot be lost while the process runs",
+        "AGENT_REPLICAS": "one process keeps the counts",
+        "AGENT_TOKENS_PER_MINUTE": "only requests are limited",
+        "AGENT_BUDGET_USER_DAY_USD": "only requests are limited",
+        "AGENT_BUDGET_USER_MONTH_USD": "only requests are limited",
+        "AGENT_BUDGET_ROLE_DAY_USD": "only requests are limited",
+        "AGENT_BUDGET_ROLE_MONTH_USD": "only requests are limited",
+        "AGENT_BUDGET_TOTAL_DAY_USD": "only requests are limited",
+        "AGENT_BUDGET_TOTAL_MONTH_USD": "only requests are limited",
+        "AGENT_AUDIT_CONTENT": "queries are kept in clear",
+        "AGENT_AUDIT_DURABILITY": "rows go straight to the database",
+        "AGENT_AUDIT_UNWRITABLE": "rows go straight to the database",
+        "AGENT_AUDIT_SIGNING_KEY": "rows are not signed",
+        "AGENT_JWT_ALGORITHM": "callers have API keys",
+        "AGENT_JWT_SECRET": "callers have API keys",
+        "AGENT_JWT_PUBLIC_KEY": "callers have API keys",
+        "AGENT_JWT_JWKS_URL": "callers have API keys",
+        "AGENT_JWT_ISSUER": "callers have API keys",
+        "AGENT_JWT_AUDIENCE": "callers have API keys",
+    }
+)
+"""Known settings whose machinery this version does not have, and what holds instead.
+
+Any value but the default is refused; after `=` only values that begin with what follows it.
+"""
+
+
+class Model(Struct, frozen=True, kw_only=True):
+    """The model and one turn with it."""
+
+    name: Annotated[
+        str,
+        Variable(
+            "AGENT_MODEL",
+            "Model that is asked unless a request names another.",
+            text("a model's name", MODEL_NAME),
+        ),
+    ] = "claude-sonnet-5-5"
+    names: Annotated[
+        tuple[str, ...],
+        Variable(
+            "AGENT_MODELS",
+            "Models a request may name; AGENT_MODEL is always one of them.",
+            listed("distinct model names between commas", MODEL_NAME),
+        ),
+    ] = ("claude-sonnet-5-5", "claude-haiku-5-5", "claude-opus-5-5")
+    transport: Annotated[
+        Transport,
+        Variable(
+            "AGENT_MODEL_TRANSPORT",
+            "HTTP library that speaks to the model's API.",
+            one_of(*get_args(Transport)),
+        ),
+    ] = "httpx"
+    max_tokens: Annotated[
+        int,
+        Variable(
+            "AGENT_MAX_TOKENS",
+            "Default and ceiling of one model call's answer, in tokens.",
+            whole(1, 1_000_000),
+        ),
+    ] = 4096
+    system_prompt: Annotated[
+        str,
+        Variable(
+            "AGENT_SYSTEM_PROMPT",
+            "What the model is told before every conversation.",
+            text("1 to 32000 characters", ANYTHING),
+        ),
+    ] = SYSTEM_PROMPT
+    turn_timeout_ms: Annotated[
+        int,
+        Variable(
+            "AGENT_TURN_TIMEOUT_MS", "Longest time of a whole turn, in milliseconds.", whole(100, 3_600_000)
+        ),
+    ] = 120_000
+    max_tool_rounds: Annotated[
+        int,
+        Variable("AGENT_MAX_TOOL_ROUNDS", "Times the model may call tools within one turn.", whole(1, 100)),
+    ] = 8
+    simulator: Annotated[
+        bool | None,
+        Variable(
+            "AGENT_SIMULATOR",
+            "Ask the built-in simulator; unset: when there is neither an API key nor another address.",
+            switch(),
+        ),
+    ] = None
+    api_key: Annotated[
+        Secret | None,
+        Variable(
+            "ANTHROPIC_API_KEY",
+            "Key of the model's API.",
+            hidden("1 to 1024 printable characters without blanks", PRINTABLE),
+        ),
+    ] = None
+    base_url: Annotated[
+        str | None,
+        Variable("ANTHROPIC_BASE_URL", "Where the model's API is, if not at its vendor.", web_address()),
+    ] = None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the simulator answers: as `simulator` says, else where nothing else is named to ask."""
+        if self.simulator is None:
+            return self.api_key is None and self.base_url is None
+        return self.simulator
+
+
+class Budgets(Struct, frozen=True, kw_only=True):
+    """Money that may be spent.
+
+    Kept as integer micro-dollars; None is no budget.
+    """
+
+    user_day: Annotated[
+        int | None,
+        Variable("AGENT_BUDGET_USER_DAY_USD", "What one user may spend in a day.", dollars(1_000_000)),
+    ] = None
+    user_month: Annotated[
+        int | None,
+        Variable("AGENT_BUDGET_USER_MONTH_USD", "What one user may spend in a month.", dollars(1_000_000)),
+    ] = None
+    role_day: Annotated[
+        int | None,
+        Variable("AGENT_BUDGET_ROLE_DAY_USD", "What one role may spend in a day.", dollars(1_000_000)),
+    ] = None
+    role_month: Annotated[
+        int | None,
+        Variable("AGENT_BUDGET_ROLE_MONTH_USD", "What one role may spend in a month.", dollars(1_000_000)),
+    ] = None
+    total_day: Annotated[
+        int | None, Variable("AGENT_BUDGET_TOTAL_DAY_USD", "What all may spend in a day.", dollars(1_000_000))
+    ] = None
+    total_month: Annotated[
+        int | None,
+        Variable("AGENT_BUDGET_TOTAL_MONTH_USD", "What all may spend in a month.", dollars(1_000_000)),
+    ] = None
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """How often a caller may ask."""
+
+    requests: Annotated[
+        int,
+        Variable(
+            "AGENT_RATE_LIMIT_REQUESTS",
+            "Requests per window of a role without a number of its own.",
+            whole(1, 1000),
+        ),
+    ] = 20
+    window_ms: Annotated[
+        int, Variable("AGENT_RATE_LIMIT_WINDOW_MS", "The window, in milliseconds.", whole(100, 86_400_000))
+    ] = 60_000
+    roles: Annotated[
+        Mapping[str, int],
+        Variable(
+            "AGENT_RATE_LIMIT_ROLES",
+            "Requests per window by role; replaces the numbers of the roles it names.",
+            counts(ROLES, ROLE_NAME, 1, 1000),
+        ),
+    ] = ROLES
+    mode: Annotated[
+        Mode,
+        Variable(
+            "AGENT_RATE_LIMIT_MODE",
+            "Whether limits refuse, only record, or do nothing.",
+            one_of(*get_args(Mode)),
+        ),
+    ] = "enforce"
+    store: Annotated[
+        str,
+        Variable(
+            "AGENT_RATE_LIMIT_STORE",
+            "Where the counts are kept.",
+            located("memory:// or a redis:// URL", r"memory://|rediss?://[!-~]+"),
+        ),
+    ] = "memory://"
+    on_loss: Annotated[
+        OnLoss,
+        Variable(
+            "AGENT_RATE_LIMIT_ON_LOSS",
+            "What is admitted while a shared store is away.",
+            one_of(*get_args(OnLoss)),
+        ),
+    ] = "share"
+    replicas: Annotated[
+        int,
+        Variable(
+            "AGENT_REPLICAS", "Processes that share the limits when their store is away.", whole(1, 1000)
+        ),
+    ] = 1
+    tokens_per_minute: Annotated[
+        int | None,
+        Variable("AGENT_TOKENS_PER_MINUTE", "Tokens a caller may use in a minute.", whole(1, 1_000_000_000)),
+    ] = None
+    budgets: Budgets = Budgets()
+
+
+class Audit(Struct, frozen=True, kw_only=True):
+    """The audit trail."""
+
+    enabled: Annotated[
+        bool, Variable("AGENT_AUDIT_LOGGING_ENABLED", "Whether every turn leaves an audit row.", switch())
+    ] = True
+    content: Annotated[
+        Content,
+        Variable("AGENT_AUDIT_CONTENT", "How the text of a query is kept.", one_of(*get_args(Content))),
+    ] = "clear"
+    durability: Annotated[
+        Durability,
+        Variable(
+            "AGENT_AUDIT_DURABILITY",
+            "Whether an outcome is on disk before it is told.",
+            one_of(*get_args(Durability)),
+        ),
+    ] = "default"
+    unwritable: Annotated[
+        Unwritable,
+        Variable(
+            "AGENT_AUDIT_UNWRITABLE",
+            "What happens to queries that cannot be recorded.",
+            one_of(*get_args(Unwritable)),
+        ),
+    ] = "refuse"
+    signing_key: Annotated[
+        Secret | None,
+        Variable(
+            "AGENT_AUDIT_SIGNING_KEY",
+            "Private key that signs checkpoints.",
+            hidden("a private key", ANYTHING),
+        ),
+    ] = None
+    journal_dir: Annotated[
+        str,
+        Variable(
+            "AGENT_JOURNAL_DIR",
+            "Folder of the write-ahead journal; not used by this version.",
+            text("a path", r"[^\x00-\x1f]{1,4096}"),
+        ),
+    ] = "var/journal"
+
+
+class Logs(Struct, frozen=True, kw_only=True):
+    """Log lines on stdout."""
+
+    structured: Annotated[
+        bool,
+        Variable("AGENT_STRUCTURED_LOGGING_ENABLED", "JSON lines; off: plain text for a terminal.", switch()),
+    ] = True
+    level: Annotated[
+        Level, Variable("LOG_LEVEL", "Least level that is written.", one_of(*get_args(Level)))
+    ] = "info"
+    sample_rate: Annotated[
+        float,
+        Variable(
+            "AGENT_LOG_SAMPLE_RATE",
+            "Part of the completed turns that is written, by trace id.",
+            fraction(0, 1),
+        ),
+    ] = 1.0
+    query: Annotated[
+        bool,
+        Variable("AGENT_LOG_QUERY", "Whether lines carry the first 100 characters of the query.", switch()),
+    ] = True
+
+
+class Jwt(Struct, frozen=True, kw_only=True):
+    """Tokens that others issue."""
+
+    algorithm: Annotated[
+        Algorithm,
+        Variable("AGENT_JWT_ALGORITHM", "The only algorithm a token may have.", one_of(*get_args(Algorithm))),
+    ] = "HS256"
+    secret: Annotated[
+        Secret | None,
+        Variable(
+            "AGENT_JWT_SECRET",
+            "Shared secret of HS256.",
+            hidden("32 to 32000 characters", r"[^\x00]{32,32000}"),
+        ),
+    ] = None
+    public_key: Annotated[
+        str | None,
+        Variable("AGENT_JWT_PUBLIC_KEY", "Public key of the issuer, PEM.", text("a public key", ANYTHING)),
+    ] = None
+    jwks_url: Annotated[
+        str | None, Variable("AGENT_JWT_JWKS_URL", "Where the issuer's keys are.", web_address())
+    ] = None
+    issuer: Annotated[
+        str,
+        Variable(
+            "AGENT_JWT_ISSUER",
+            "Required `iss` of a token.",
+            text("1 to 1024 printable characters", PRINTABLE),
+        ),
+    ] = "parley"
+    audience: Annotated[
+        str,
+        Variable(
+            "AGENT_JWT_AUDIENCE",
+            "Required `aud` of a token.",
+            text("1 to 1024 printable characters", PRINTABLE),
+        ),
+    ] = "parley"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The service."""
+
+    environment: Annotated[
+        Environment,
+        Variable(
+            "AGENT_ENVIRONMENT",
+            "In production nothing is made up and .env is not read.",
+            one_of(*get_args(Environment)),
+        ),
+    ] = "development"
+    host: Annotated[
+        str,
+        Variable(
+            "AGENT_HOST",
+            "Address to listen on.",
+            text("a host name or an address", r"[A-Za-z0-9.:_%-]{1,255}"),
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Variable("AGENT_PORT", "Port to listen on; 0 takes any free one.", whole(0, 65535))
+    ] = 3005
+    secret_key: Annotated[
+        Secret | None,
+        Variable(
+            "AGENT_SECRET_KEY",
+            "Root of all keys the service derives; required in production.",
+            hidden("at least 32 characters", r"[^\x00]{32,32000}"),
+        ),
+    ] = None
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Variable(
+            "AGENT_TRUSTED_PROXIES",
+            "Proxies whose word about the caller's address counts.",
+            listed("distinct addresses or networks between commas", r"[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?"),
+        ),
+    ] = ()
+    database_url: Annotated[
+        str,
+        Variable(
+            "DATABASE_URL",
+            "Where audit rows and conversations are kept.",
+            located(
+                "sqlite:/// and a file's path, or a postgresql:// URL",
+                r"sqlite:///(?!:memory:)[^?#\x00-\x1f]{1,4096}|postgres(ql)?://[!-~]{1,4096}",
+            ),
+        ),
+    ] = "sqlite:///var/parley.db"
+    shutdown_grace_ms: Annotated[
+        int,
+        Variable(
+            "AGENT_SHUTDOWN_GRACE_MS",
+            "Time running turns have to end at a stop, in milliseconds.",
+            whole(0, 600_000),
+        ),
+    ] = 10_000
+    streaming_enabled: Annotated[
+        bool, Variable("AGENT_STREAMING_ENABLED", "Whether answers may be streamed.", switch())
+    ] = True
+    sinks: Annotated[
+        tuple[str, ...],
+        Variable(
+            "AGENT_SINKS",
+            "Who is told of every turn.",
+            listed("distinct names of sinks between commas", r"[A-Za-z][A-Za-z0-9_.-]{0,63}"),
+        ),
+    ] = ("audit", "logs", "metrics")
+    telemetry_content: Annotated[
+        bool, Variable("AGENT_TELEMETRY_CONTENT", "Whether the text of messages is exported.", switch())
+    ] = False
+    mcp_servers: Annotated[
+        str | None,
+        Variable("AGENT_MCP_SERVERS", "Servers whose tools the model may call.", text("text", ANYTHING)),
+    ] = None
+    model: Model = Model()
+    limits: Limits = Limits()
+    audit: Audit = Audit()
+    logs: Logs = Logs()
+    jwt: Jwt = Jwt()

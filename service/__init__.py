@@ -1,0 +1,1 @@
+"""The chat service: its web face, the agent's turn, and what a turn needs."""

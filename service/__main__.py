@@ -1,0 +1,5 @@
+"""`python -m service` is `parley`."""
+
+from service.cli import main
+
+main()

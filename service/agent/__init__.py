@@ -1,0 +1,1 @@
+"""One turn of the agent: ask the model, run its tools, ask again."""

@@ -1,0 +1,52 @@
+"""Between a turn and whoever listens: bounded, so that a slow listener slows the model and not the memory.
+
+Closing either end wakes the other; nobody waits for ever.
+"""
+
+from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, create_memory_object_stream
+
+from service.agent.events import Began, Event
+from service.errors import ClientGone
+
+CAPACITY = 64
+"""Events that wait for the listener before the turn does."""
+
+
+class Channel:
+    """Events of one turn, one speaker and one listener."""
+
+    def __init__(self) -> None:
+        self._speak, self._hear = create_memory_object_stream[Event](CAPACITY)
+        self._begun = False
+
+    async def say(self, event: Event) -> None:
+        """Hand over an event.
+
+        Raises:
+            ClientGone: nobody listens any more.
+        """
+        try:
+            await self._speak.send(event)
+        except (BrokenResourceError, ClosedResourceError) as error:
+            raise ClientGone from error
+
+    async def begin(self, began: Began) -> None:
+        """Hand over the first event, however often this is called."""
+        if not self._begun:
+            self._begun = True
+            await self.say(began)
+
+    def finish(self) -> None:
+        """Nothing more will be said."""
+        self._speak.close()
+
+    def leave(self) -> None:
+        """Nobody listens any more."""
+        self._hear.close()
+
+    async def hear(self) -> Event | None:
+        """The next event; None when the speaker is done, or the listener left."""
+        try:
+            return await self._hear.receive()
+        except (EndOfStream, ClosedResourceError):
+            return None

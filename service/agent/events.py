@@ -1,0 +1,39 @@
+"""What a listener hears while a turn runs, in order. How it ended is the record's to say."""
+
+from msgspec import Struct
+
+from telemetry.record import ToolOutcome
+
+
+class Began(Struct, frozen=True):
+    """The model's first content is here; from now on failures are events."""
+
+    turn_id: str
+    conversation_id: str
+    model: str
+    trace_id: str
+
+
+class Text(Struct, frozen=True):
+    """A piece of the answer."""
+
+    text: str
+
+
+class ToolStarted(Struct, frozen=True):
+    """A tool is about to run."""
+
+    call_id: str
+    name: str
+
+
+class ToolEnded(Struct, frozen=True):
+    """A tool is done, well or not."""
+
+    call_id: str
+    name: str
+    outcome: ToolOutcome
+    milliseconds: int
+
+
+Event = Began | Text | ToolStarted | ToolEnded

@@ -1,0 +1,145 @@
+"""Ask the model, run the tools it wants, ask again: until it wants none.
+
+Refuses to go on after the allowed rounds: a model that never stops asking is an error of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct, structs
+
+from service.agent import patience
+from service.agent.channel import Channel
+from service.agent.cost import Prices
+from service.agent.events import Began, Text, ToolEnded, ToolStarted
+from service.agent.model import (
+    Answering,
+    ContentBegan,
+    Counted,
+    Hear,
+    Model,
+    Piece,
+    Prompt,
+    Reply,
+    TextPiece,
+    ToolUse,
+)
+from service.errors import ToolFailed, UpstreamFailed, classify
+from telemetry import names
+from telemetry.record import ToolCall, ToolOutcome
+from telemetry.recorder import OpenModelCall, OpenTurn
+
+
+class Tools(Protocol):
+    """The tools a model may be offered."""
+
+    @property
+    def definitions(self) -> Sequence[Mapping[str, Any]]:
+        """Name, description and input schema of each, in the Messages API's form."""
+        ...
+
+    async def run(self, name: str, arguments: object) -> str:
+        """Run one; raises ToolFailed with a sentence that is safe to tell."""
+        ...
+
+
+class Agent(Struct, frozen=True):
+    """What answers: a model, its tools, what it costs, and how often it may ask for tools in one turn."""
+
+    model: Model
+    tools: Tools
+    prices: Prices
+    max_rounds: int
+
+
+async def converse(agent: Agent, turn: OpenTurn, prompt: Prompt, channel: Channel) -> None:
+    """Answer one question, saying each event as it comes.
+
+    Raises:
+        ServiceError: when the model's API fails, or asks for tools in more rounds than allowed.
+    """
+    messages = list(prompt.messages)
+    for rounds_left in range(agent.max_rounds, -1, -1):
+        reply = await _ask(agent, turn, structs.replace(prompt, messages=tuple(messages)), channel)
+        if not reply.tool_uses and reply.stop_reason != "pause_turn":
+            await channel.begin(_began(turn))  # an answer without content begins all the same
+            return
+        if rounds_left:
+            messages += await _go_on(agent.tools, turn, reply, channel)
+    raise UpstreamFailed(f"The model asked for tools in more than {agent.max_rounds} rounds.")
+
+
+async def _go_on(tools: Tools, turn: OpenTurn, reply: Reply, channel: Channel) -> list[Mapping[str, Any]]:
+    """What the model is told next: its own words, unchanged, and what its tools gave."""
+    messages: list[Mapping[str, Any]] = []
+    if reply.content:
+        messages.append({"role": "assistant", "content": list(reply.content)})
+    if reply.tool_uses:
+        results = [await _run(tools, turn, use, channel) for use in reply.tool_uses]
+        messages.append({"role": "user", "content": results})
+    return messages
+
+
+async def _ask(agent: Agent, turn: OpenTurn, prompt: Prompt, channel: Channel) -> Reply:
+    host, port = agent.model.address
+    known = {
+        names.REQUEST_MAX_TOKENS: prompt.max_tokens,
+        names.REQUEST_STREAM: True,
+        names.SERVER_ADDRESS: host,
+        names.SERVER_PORT: port,
+    }
+    with turn.model_call(prompt.model, known) as call:
+        hear = _listener(agent.prices, turn, call, channel)
+        reply = await patience.ask(agent.model, prompt, hear, call, again=not turn.tools_ran)
+        call.stopped(reply.stop_reason)
+    return reply
+
+
+def _listener(prices: Prices, turn: OpenTurn, call: OpenModelCall, channel: Channel) -> Hear:
+    """What is done with each piece: recorded where it is a fact, said where a client waits for it."""
+
+    async def hear(piece: Piece) -> None:
+        match piece:
+            case Answering(response_id, model):
+                call.answering(response_id, model)
+            case Counted(usage):
+                priced = prices.price(call.call.model, usage)
+                call.counted(usage, priced.cost_micros, priced.priced_as)
+            case ContentBegan():
+                call.content()
+                await channel.begin(_began(turn))
+            case TextPiece(text):
+                turn.answered(text)
+                await channel.say(Text(text))
+
+    return hear
+
+
+def _began(turn: OpenTurn) -> Began:
+    opening = turn.opening
+    return Began(opening.turn_id, opening.conversation_id or "", opening.model or "", opening.trace_id)
+
+
+async def _run(tools: Tools, turn: OpenTurn, use: ToolUse, channel: Channel) -> dict[str, Any]:
+    """Run one tool; its failure is told to the model, and to nobody else."""
+    await channel.say(ToolStarted(use.call_id, use.name))
+    content, call = await _result(tools, turn, use)
+    await channel.say(ToolEnded(call.call_id, call.name, call.outcome, round(call.seconds * 1000)))
+    failed = call.outcome is not ToolOutcome.FINISHED
+    return {"type": "tool_result", "tool_use_id": use.call_id, "content": content, "is_error": failed}
+
+
+async def _result(tools: Tools, turn: OpenTurn, use: ToolUse) -> tuple[str, ToolCall]:
+    with turn.tool_call(use.name, use.call_id) as tool:
+        try:
+            content = await tools.run(use.name, _arguments(use))
+        except ToolFailed as error:
+            tool.failed(classify(error))
+            content = error.detail
+    return content, tool.call
+
+
+def _arguments(use: ToolUse) -> Mapping[str, Any]:
+    if use.arguments is None:
+        raise ToolFailed("The arguments are not a JSON object.")
+    return use.arguments

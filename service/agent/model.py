@@ -1,0 +1,83 @@
+"""What we ask of a model, whoever makes it.
+
+Content goes through unread: what a model said is given back to it unchanged in the next round.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from telemetry.record import Usage
+
+Content = Mapping[str, Any]
+"""One content block in the Messages API's form."""
+
+
+class Prompt(Struct, frozen=True, kw_only=True):
+    """One question: messages and tools in the Messages API's form, `max_tokens` for the answer."""
+
+    model: str
+    system: str
+    messages: Sequence[Mapping[str, Any]]
+    tools: Sequence[Mapping[str, Any]]
+    max_tokens: int
+
+
+class Answering(Struct, frozen=True):
+    """The model began to answer."""
+
+    response_id: str
+    model: str
+
+
+class ContentBegan(Struct, frozen=True):
+    """A content block begins: text, thinking or a tool call."""
+
+
+class TextPiece(Struct, frozen=True):
+    """A piece of the answer's text."""
+
+    text: str
+
+
+class Counted(Struct, frozen=True):
+    """Tokens so far; replaces what was reported before."""
+
+    usage: Usage
+
+
+Piece = Answering | ContentBegan | TextPiece | Counted
+Hear = Callable[[Piece], Awaitable[None]]
+
+
+class ToolUse(Struct, frozen=True):
+    """A tool the model wants; `arguments` is None where what it wrote is no JSON object."""
+
+    call_id: str
+    name: str
+    arguments: Mapping[str, Any] | None
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """A whole answer: its content blocks as they are to be given back, and the tools it wants."""
+
+    content: Sequence[Content]
+    stop_reason: str
+    tool_uses: Sequence[ToolUse] = ()
+    request_id: str | None = None
+
+
+class Model(Protocol):
+    """Asks once, without retries of its own."""
+
+    address: tuple[str, int]
+    """Host and port of the API, for the span."""
+
+    async def ask(self, prompt: Prompt, hear: Hear) -> Reply:
+        """Tell the pieces as they come, then return the whole.
+
+        Raises:
+            service.errors.UpstreamError: whatever went wrong, in our words.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The audit: one row for every turn, whatever became of it. Knows no SQL."""

@@ -1,0 +1,32 @@
+"""Keys derived from AGENT_SECRET_KEY by HKDF (RFC 5869), one for each purpose.
+
+Refuses to use the root itself for anything: whoever learns one derived key learns no other.
+"""
+
+import hashlib
+import hmac
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from config.secret import Secret
+
+KEY_BYTES = 32
+
+
+class Derived:
+    """The keys of this installation."""
+
+    def __init__(self, root: Secret) -> None:
+        self.pepper = _expand(root, "api-key pepper")
+        self._pseudonym = _expand(root, "user pseudonym")
+
+    def pseudonym(self, user_id: str) -> str:
+        """A stable name for a user that says nothing about them: 32 hex characters."""
+        said = user_id.encode("utf-8", "surrogatepass")
+        return hmac.new(self._pseudonym, said, hashlib.sha256).hexdigest()[:32]
+
+
+def _expand(root: Secret, purpose: str) -> bytes:
+    derivation = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=f"parley/{purpose}".encode())
+    return derivation.derive(root.reveal().encode())

@@ -1,0 +1,28 @@
+"""parley migrate: bring the database to this version's form. `serve` does it too."""
+
+import argparse
+import asyncio
+import sys
+from typing import Any
+
+from service.cli import state
+from service.store.database import open_database
+
+
+def add(commands: Any) -> None:
+    """Add the command's parser."""
+    said = "bring the database to this version's form"
+    commands.add_parser("migrate", help=said, description=said).set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Migrate; any number of processes may do so at once."""
+    del given
+    asyncio.run(_migrate(state.settings().database_url))
+    sys.stdout.write("The database is up to date.\n")
+    return 0
+
+
+async def _migrate(url: str) -> None:
+    database = await open_database(url)
+    await database.close()

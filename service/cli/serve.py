@@ -1,0 +1,57 @@
+"""parley serve: the service, until Ctrl-C or SIGTERM. In development it greets on stderr."""
+
+import argparse
+import asyncio
+import os
+import sys
+from typing import Any
+
+from config.secret import Secret
+from config.settings import Settings
+from service.cli import keys, state
+from telemetry import log, providers
+
+SIMULATED = "Model: simulator (ANTHROPIC_API_KEY asks a real one; markers: parley simulate --help)"
+DEVELOPER, DEVELOPER_ROLE = "dev", "AUDITEE"
+
+
+def add(commands: Any) -> None:
+    """Add the command's parser."""
+    said = "run the service"
+    commands.add_parser("serve", help=said, description=said).set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Serve; telemetry has two seconds to leave when all is over."""
+    del given
+    settings = state.settle()
+    providers.start(os.environ)
+    log.start(settings)
+    try:
+        asyncio.run(_serve(settings, state.root(settings)))
+    finally:
+        providers.stop()
+    return 0
+
+
+async def _serve(settings: Settings, root: Secret) -> None:
+    from service import server  # noqa: PLC0415 - costs a second that other commands need not spend
+
+    async def ready(house: server.House, address: str) -> None:
+        if settings.environment == "development":
+            key = await keys.keep_development_key(house, state.folder(settings), DEVELOPER, DEVELOPER_ROLE)
+            _greet(settings, key)
+        _say(f"Ready: {address}")
+
+    await server.serve(settings, root, ready)
+
+
+def _greet(settings: Settings, key: str) -> None:
+    if settings.model.simulated:
+        _say(SIMULATED)
+    _say(f"API key: {key}")
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(words + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,46 @@
+"""parley simulate: the simulator alone, for anything that speaks the Messages API."""
+
+import argparse
+import asyncio
+import sys
+from typing import Any
+
+from service.simulator import MARKERS
+
+MARKED = "Markers in a message, [sim:NAME], choose what it does; they combine:"
+DEFAULT_PORT = 3006
+MAX_PORT = 65_535
+
+
+def add(commands: Any) -> None:
+    """Add the command's parser; its help lists the markers."""
+    said = "run the model simulator alone, on a loopback port"
+    width = max(map(len, MARKERS)) + 2
+    markers = "\n".join(f"  {name:{width}}{what}" for name, what in MARKERS.items())
+    parser = commands.add_parser(
+        "simulate",
+        help=said,
+        description=f"{said}.\n\n{MARKED}\n{markers}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="0 takes any free one (%(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Serve until Ctrl-C."""
+    from service import server  # noqa: PLC0415 - costs a second that other commands need not spend
+
+    asyncio.run(server.simulate("127.0.0.1", given.port, _say))
+    return 0
+
+
+def _say(address: str) -> None:
+    sys.stderr.write(f"Ready: {address}\n")
+    sys.stderr.flush()
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= MAX_PORT):
+        raise argparse.ArgumentTypeError(f"a whole number from 0 to {MAX_PORT}")
+    return int(text)

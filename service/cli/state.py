@@ -1,0 +1,36 @@
+"""What a command works on: the settings, the folder of the installation's own files, the root secret."""
+
+import os
+from pathlib import Path
+
+from config import load
+from config.secret import Secret
+from config.settings import Settings
+from service.auth.development import root_secret
+
+SQLITE = "sqlite:///"
+
+
+def settings() -> Settings:
+    """The settings of this environment; raises SettingsError."""
+    return load().settings
+
+
+def settle() -> Settings:
+    """The same, for a process that starts OpenTelemetry: `OTEL_*` of `.env` go into its environment."""
+    loaded = load()
+    for name, value in loaded.exports.items():
+        os.environ.setdefault(name, value.reveal())
+    return loaded.settings
+
+
+def folder(given: Settings) -> Path:
+    """Where the installation keeps files of its own: beside its SQLite database, else `var`."""
+    if given.database_url.startswith(SQLITE):
+        return Path(given.database_url.removeprefix(SQLITE)).parent
+    return Path("var")
+
+
+def root(given: Settings) -> Secret:
+    """AGENT_SECRET_KEY; in development, where it is unset, one that is made once and kept."""
+    return given.secret_key or root_secret(folder(given))

@@ -1,0 +1,48 @@
+"""What the driver's errors mean, in one sentence each that is safe for a client.
+
+Refuses to repeat the driver's own words: they may name a path, a value or a statement.
+"""
+
+import sqlite3
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+
+from service.errors import DatabaseError
+
+UNKNOWN = "The database did not do what it was asked."
+UNFIT = "The database cannot hold one of the values."
+CLOSED = "The database is closed."
+
+SENTENCES: Mapping[int, str] = MappingProxyType(
+    {
+        sqlite3.SQLITE_BUSY: "The database is locked by another writer.",
+        sqlite3.SQLITE_LOCKED: "The database is locked by another writer.",
+        sqlite3.SQLITE_READONLY: "The database is read-only.",
+        sqlite3.SQLITE_IOERR: "The disk of the database does not work.",
+        sqlite3.SQLITE_CORRUPT: "The database file is damaged.",
+        sqlite3.SQLITE_FULL: "The disk of the database is full.",
+        sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened.",
+        sqlite3.SQLITE_CONSTRAINT: "The database refused the data.",
+        sqlite3.SQLITE_NOTADB: "The database file is not a SQLite database.",
+    }
+)
+"""By SQLite's primary result code (https://sqlite.org/rescode.html)."""
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Turn any error of the driver or the file system into a DatabaseError that keeps it as its cause."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise DatabaseError(SENTENCES.get(primary_code(error), UNKNOWN)) from error
+    except OSError as error:
+        raise DatabaseError(f"The database file cannot be opened: {error.strerror}.") from error
+    except (OverflowError, UnicodeError) as error:
+        raise DatabaseError(UNFIT) from error
+
+
+def primary_code(error: sqlite3.Error) -> int:
+    """SQLite's result code without its extension; 0 for errors that Python's driver made up itself."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -1,0 +1,14 @@
+"""What the agent may do besides talking: one tool a file, and the registry that runs them.
+
+Refuses to let a tool's own exception out: the model is told one safe sentence.
+"""
+
+from service.tools import calculate, current_time
+from service.tools.registry import Registry, Tool
+
+__all__ = ["Registry", "Tool", "built_in"]
+
+
+def built_in() -> Registry:
+    """Give the tools that come with the service."""
+    return Registry((calculate.build(), current_time.build()))

@@ -1,0 +1,1 @@
+"""The web face. With app.py the only room that knows Litestar."""

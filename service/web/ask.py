@@ -1,0 +1,123 @@
+"""A chat request as a turn takes it: who asks, and what, each looked at when the turn comes to it."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from config.settings import Settings
+from service.agent.turns import Question
+from service.errors import InvalidRequest, ServiceError, UnsupportedMediaType
+from service.web import fields
+from service.web.identity import Identity
+from telemetry import ids
+from telemetry.failure import FieldError
+from telemetry.record import Caller
+
+MAX_MESSAGE = 32_000
+EVENT_STREAM = "text/event-stream"
+NOT_WANTED = re.compile(r"q\s*=\s*0(\.0*)?")
+"""A weight of nothing in an Accept header."""
+
+Identify = Callable[[str | None], Awaitable[Caller]]
+"""Authorization header -> Caller."""
+
+
+class ChatBody(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The body of a chat request."""
+
+    message: Annotated[str, Meta(min_length=1, max_length=MAX_MESSAGE)]
+    conversation_id: UUID | None = None
+    stream: bool | None = None
+    model: str | None = None
+    max_tokens: Annotated[int, Meta(ge=1)] | None = None
+
+
+class Headers(Struct, frozen=True, kw_only=True):
+    """The headers a turn looks at."""
+
+    authorization: str | None
+    content_type: str
+    accept: str
+
+
+class HttpAsk:
+    """An Ask made of a request; `body` is what was read, or the error that reading it ended with."""
+
+    route = "POST /api/v1/agent/chat"
+
+    def __init__(
+        self,
+        identity: Identity,
+        headers: Headers,
+        body: bytes | ServiceError,
+        settings: Settings,
+        identify: Identify,
+    ) -> None:
+        self.turn_id, self.client_request_id = identity.request_id, identity.client_request_id
+        self._headers, self._body, self._settings, self._identify = headers, body, settings, identify
+
+    async def caller(self) -> Caller:
+        """Who asks, by the credential."""
+        return await self._identify(self._headers.authorization)
+
+    def question(self) -> Question:
+        """What is asked.
+
+        Raises:
+            InvalidRequest: naming every field that is wrong.
+            TooLarge, UnsupportedMediaType: before anything of the body is read.
+        """
+        if isinstance(self._body, ServiceError):
+            raise self._body
+        if not is_json(self._headers.content_type):
+            raise UnsupportedMediaType("The body must be application/json.")
+        values, errors = fields.decode(ChatBody, self._body)
+        errors += tuple(self._beyond_bounds(values.get("model"), values.get("max_tokens")))
+        if errors:
+            raise InvalidRequest("Some fields are not what this route takes.", fields=errors)
+        return self._question(ChatBody(**values))
+
+    def _question(self, body: ChatBody) -> Question:
+        return Question(
+            message=body.message,
+            conversation_id=str(body.conversation_id or ids.uuid7()),
+            model=body.model or self._settings.model.name,
+            max_tokens=body.max_tokens or self._settings.model.max_tokens,
+            streamed=self.streamed(body.stream),
+        )
+
+    def streamed(self, wanted: bool | None) -> bool:  # noqa: FBT001 - the body's own word
+        """Whether the answer is a stream: the body says, else Accept; never where streaming is off."""
+        accepted = accepts_stream(self._headers.accept)
+        return self._settings.streaming_enabled and (accepted if wanted is None else wanted)
+
+    def _beyond_bounds(self, model: str | None, max_tokens: int | None) -> Sequence[FieldError]:
+        found: list[FieldError] = []
+        names, ceiling = self._settings.model.names, self._settings.model.max_tokens
+        if model is not None and model not in names:
+            found.append(FieldError("model", f"Expected one of {', '.join(names)}"))
+        if max_tokens is not None and max_tokens > ceiling:
+            found.append(FieldError("maxTokens", f"Expected `int` <= {ceiling}"))
+        return found
+
+
+def accepts_stream(accept: str) -> bool:
+    """Whether an Accept header names the event stream itself; a wildcard does not ask for one."""
+    ranges = ([part.strip() for part in each.split(";")] for each in accept.lower().split(","))
+    return any(
+        kind == EVENT_STREAM and not any(map(NOT_WANTED.fullmatch, parameters))
+        for kind, *parameters in ranges
+    )
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a Content-Type says JSON, in the only encoding that JSON has."""
+    kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    pairs = (each.partition("=") for each in parameters)
+    charsets = [value.strip('" ') for name, _, value in pairs if name.strip() == "charset"]
+    return (kind == "application/json" or kind.endswith("+json")) and all(
+        each in {"utf-8", "utf8"} for each in charsets
+    )

@@ -1,0 +1,57 @@
+"""POST /api/v1/agent/chat: every request on it is a turn; the route only listens."""
+
+from typing import Any
+
+from litestar import Request, post
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from config.settings import Settings
+from service.agent.turns import Turns
+from service.errors import InvalidRequest, ServiceError, TooLarge
+from service.web.ask import Headers, HttpAsk, Identify
+from service.web.identity import identity_of
+from service.web.listening import Listening
+
+PATH = "/api/v1/agent/chat"
+MAX_BODY = 1 << 20
+"""Bytes."""
+TOO_LARGE, SERVER_ERROR = 413, 500
+
+
+def route(turns: Turns, identify: Identify, settings: Settings) -> HTTPRouteHandler:
+    """The route over these turns."""
+
+    @post(PATH, status_code=200, request_max_body_size=MAX_BODY)
+    async def chat(request: Request[Any, Any, Any]) -> ASGIApp:
+        identity, body = identity_of(request.scope), await _body(request)
+        if body is None:
+            return _nothing
+        ask = HttpAsk(identity, _headers(request), body, settings, identify)
+        return Listening(turns.start(ask), identity)
+
+    return chat
+
+
+def _headers(request: Request[Any, Any, Any]) -> Headers:
+    return Headers(
+        authorization=request.headers.get("authorization"),
+        content_type=request.headers.get("content-type", ""),
+        accept=request.headers.get("accept", ""),
+    )
+
+
+async def _body(request: Request[Any, Any, Any]) -> bytes | ServiceError | None:
+    """Read the body: one too large is a refusal that the turn records, one that never came whole is None."""
+    try:
+        return await request.body()
+    except HTTPException as error:
+        if error.status_code == TOO_LARGE:
+            return TooLarge(f"The body is larger than {MAX_BODY} bytes.")
+        # Litestar calls a client that left a server error
+        return InvalidRequest("The body could not be read.") if error.status_code < SERVER_ERROR else None
+
+
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    """The client left while it was still asking: nobody is there to answer, and nothing was asked."""

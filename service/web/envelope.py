@@ -1,0 +1,56 @@
+"""Around every answer: who it was, which trace, and that nobody may store it.
+
+Stands inside the SERVER span and outside of Litestar, so that a 404 has it too.
+"""
+
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from opentelemetry import trace
+from opentelemetry.trace import format_trace_id, use_span
+
+from service.web.identity import KEY, Identity, client_request_id
+from telemetry import ids, log
+
+
+class Envelope:
+    """ASGI middleware that names the request and marks the answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Name the request; where the SDK is off, mint the trace it would have had."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        span = trace.get_current_span()
+        if not span.get_span_context().is_valid:
+            span = ids.mint_span()
+        with use_span(span, record_exception=False, set_status_on_exception=False):
+            await self._pass(scope, receive, send, format_trace_id(span.get_span_context().trace_id))
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send, trace_id: str) -> None:
+        identity = Identity(
+            request_id=ids.uuid7(),
+            trace_id=trace_id,
+            client_request_id=client_request_id(scope["headers"]),  # pyright: ignore[reportArgumentType] - an iterable of pairs by ASGI's own word
+        )
+        scope[KEY] = identity  # pyright: ignore[reportGeneralTypeIssues] - ASGI lets an application add keys
+        log.request_id.set(identity.request_id)
+        await self._app(scope, receive, _marking(send, identity))
+
+
+def _marking(send: Send, identity: Identity) -> Send:
+    marks = [
+        (b"x-request-id", identity.request_id.encode()),
+        (b"x-trace-id", identity.trace_id.encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    names = {name for name, _ in marks}
+
+    async def mark(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [(name, value) for name, value in message["headers"] if name.lower() not in names]
+            message["headers"] = [*kept, *marks]
+        await send(message)
+
+    return mark

@@ -1,0 +1,58 @@
+"""Whether the process lives, and whether it can serve: each dependency by name.
+
+`live` touches nothing. The database being away is `degraded`: whoever is known already is still answered.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Struct
+
+NOT_READY = 503
+
+
+class Dependency(Struct, frozen=True):
+    """How one dependency is: `up`, `degraded` or `down`, and one sentence."""
+
+    status: str
+    detail: str
+
+
+class Readiness(Struct, frozen=True):
+    """How the service is: `ready`, `degraded` or `not_ready`."""
+
+    status: str
+    dependencies: Mapping[str, Dependency]
+
+
+class Liveness(Struct, frozen=True):
+    """The process answers."""
+
+    status: str = "live"
+
+
+Check = Callable[[], Awaitable[Dependency]]
+
+
+def routes(checks: Mapping[str, Check], stopping: Callable[[], bool]) -> list[HTTPRouteHandler]:
+    """Both routes over these checks."""
+
+    @get("/health/live")
+    async def live() -> Liveness:
+        return Liveness()
+
+    @get("/health/ready")
+    async def ready() -> Response[Readiness]:
+        found = {name: await check() for name, check in checks.items()}
+        told = Readiness(overall(found, stopping=stopping()), found)
+        return Response(told, status_code=NOT_READY if told.status == "not_ready" else 200)
+
+    return [live, ready]
+
+
+def overall(found: Mapping[str, Dependency], *, stopping: bool) -> str:
+    """The worst of them; a process that stops is not ready."""
+    if stopping:
+        return "not_ready"
+    return "ready" if all(each.status == "up" for each in found.values()) else "degraded"

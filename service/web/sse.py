@@ -1,0 +1,46 @@
+"""Events as server-sent frames: each with a running id from 1, and a comment for silence."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from service.agent.events import Began, Event, Text, ToolEnded, ToolStarted
+
+MEDIA_TYPE = "text/event-stream"
+COMMENT = b": still here\n\n"
+
+
+class Frames:
+    """Makes the frames of one stream."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def frame(self, event: str, data: Mapping[str, Any]) -> bytes:
+        """One frame; JSON has no line breaks, so its data is one line."""
+        self._last += 1
+        return b"id: %d\nevent: %s\ndata: %s\n\n" % (self._last, event.encode(), msgspec.json.encode(data))
+
+    def of(self, event: Event) -> bytes:
+        """The frame of an event of the turn."""
+        return self.frame(*told(event))
+
+
+def told(event: Event) -> tuple[str, dict[str, Any]]:
+    """An event's name and data, as the contract has them (section 2)."""
+    match event:
+        case Began(turn_id, conversation_id, model, trace_id):
+            return "turn", {
+                "id": turn_id,
+                "conversationId": conversation_id,
+                "model": model,
+                "traceId": trace_id,
+            }
+        case Text(text):
+            return "text", {"text": text}
+        case ToolStarted(call_id, name):
+            return "tool", {"id": call_id, "name": name, "status": "started"}
+        case ToolEnded(call_id, name, outcome, milliseconds):
+            said = {"id": call_id, "name": name, "status": outcome.value, "milliseconds": milliseconds}
+            return "tool", said

@@ -1,0 +1,110 @@
+"""Every name this service emits, with unit and reason. A name that is not here is not emitted.
+
+GenAI names are OpenTelemetry's (semantic-conventions-genai); the Python constants for them are marked
+deprecated, so they are spelled out. `parley.*` is ours.
+"""
+
+SCOPE = "parley"
+"""Instrumentation scope of spans, metrics and log records."""
+
+AGENT = "parley"
+"""`gen_ai.agent.name`; the only agent there is."""
+
+PROVIDER = "anthropic"
+"""`gen_ai.provider.name`."""
+
+# spans
+TURN_SPAN = "invoke_agent parley"
+MODEL_SPAN = "chat {model}"
+TOOL_SPAN = "execute_tool {tool}"
+
+# attributes of OpenTelemetry
+OPERATION = "gen_ai.operation.name"
+AGENT_NAME = "gen_ai.agent.name"
+PROVIDER_NAME = "gen_ai.provider.name"
+CONVERSATION_ID = "gen_ai.conversation.id"
+REQUEST_MODEL = "gen_ai.request.model"
+REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
+REQUEST_STREAM = "gen_ai.request.stream"
+RESPONSE_ID = "gen_ai.response.id"
+RESPONSE_MODEL = "gen_ai.response.model"
+FINISH_REASONS = "gen_ai.response.finish_reasons"
+TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"  # seconds
+INPUT_TOKENS = "gen_ai.usage.input_tokens"  # cached ones included
+OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+CACHE_READ_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+CACHE_WRITE_TOKENS = "gen_ai.usage.cache_write.input_tokens"
+TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105 - input | output
+TOOL_NAME = "gen_ai.tool.name"
+TOOL_CALL_ID = "gen_ai.tool.call.id"
+TOOL_TYPE = "gen_ai.tool.type"
+INPUT_MESSAGES = "gen_ai.input.messages"  # only with AGENT_TELEMETRY_CONTENT
+ERROR_TYPE = "error.type"  # our code; absent on success
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
+USER_ROLES = "user.roles"  # string[]
+USER_PSEUDONYM = "enduser.pseudo.id"  # never a name or an address
+
+# attributes of ours
+TURN_ID = "parley.turn.id"
+TURN_OUTCOME = "parley.turn.outcome"
+TOOLS_CALLED = "parley.tools.called"  # string[], distinct, first-called order
+TOOL_OUTCOME = "parley.tool.outcome"  # finished | failed | denied
+COST = "parley.cost.usd_micros"  # int, millionths of a US dollar
+PRICED_AS = "parley.cost.priced_as"  # the model whose price was used
+ATTEMPTS = "parley.model.attempts"  # requests to the model's API within one call
+AUDIT_ID = "parley.audit.id"
+ERROR_CATEGORY = "parley.error.category"
+ERROR_CODE = "parley.error.code"
+ERROR_FAULT = "parley.error.fault"
+LIMIT_DECISION = "parley.rate_limit.decision"
+LIMIT_POLICY = "parley.rate_limit.policy"
+LIMIT_LIMIT = "parley.rate_limit.limit"
+LIMIT_REMAINING = "parley.rate_limit.remaining"
+LIMIT_RETRY_AFTER = "parley.rate_limit.retry_after_ms"
+LIMIT_STORE = "parley.rate_limit.store"
+
+# metrics of OpenTelemetry
+MODEL_DURATION = "gen_ai.client.operation.duration"  # s
+MODEL_TOKENS = "gen_ai.client.token.usage"  # {token}
+MODEL_FIRST_CHUNK = "gen_ai.client.operation.time_to_first_chunk"  # s
+TURN_DURATION = "gen_ai.invoke_agent.duration"  # s
+TOOL_DURATION = "gen_ai.execute_tool.duration"  # s
+
+# metrics of ours; attribute keys are the words in braces
+TURNS = "parley.turns"  # {outcome}
+TURNS_ACTIVE = "parley.turns.active"  # turns that were admitted and have not ended
+ERRORS = "parley.errors"  # {category, fault}; turns that ended with an error
+RATE_LIMIT_DECISIONS = "parley.rate_limit.decisions"  # {decision, policy, role}
+TOKENS = "parley.tokens"  # {direction, model}
+COST_TOTAL = "parley.cost"  # {model, role}, unit {USD}
+AUDIT_BEGUN = "parley.audit.begun"  # rows owed
+AUDIT_COMMITTED = "parley.audit.committed"  # rows in the database
+LOG_LINES = "parley.log.lines"  # {type}
+SINK_FAILURES = "parley.sink.failures"  # {sink}; a sink raised, or dropped what it was told
+
+OTHER = "other"
+"""Label of a role, model or tool outside the tables, so that no caller can make series."""
+
+SECONDS_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+TURN_BUCKETS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6)
+TOKEN_BUCKETS = tuple(4.0**power for power in range(14))
+
+# log lines
+COMPLETED = "agent_query_completed"
+FAILED = "agent_query_failed"
+ERROR = "agent_query_error"
+REFUSED = "agent_query_refused"
+RATE_LIMITED = "rate_limit_exceeded"
+DENIED = "access_denied"
+SERVICE_STARTED = "service_started"
+SERVICE_STOPPED = "service_stopped"
+SINK_FAILED = "sink_failed"
+REQUEST_FAILED = "request_failed"  # an error outside any turn
+MODEL_UNPRICED = "model_unpriced"
+FOREIGN = "log"  # a library's own line
+
+LOG_TYPES = (
+    COMPLETED, FAILED, ERROR, REFUSED, RATE_LIMITED, DENIED,
+    SERVICE_STARTED, SERVICE_STOPPED, SINK_FAILED, REQUEST_FAILED, MODEL_UNPRICED, FOREIGN,
+)  # fmt: skip

@@ -1,0 +1,108 @@
+"""OpenTelemetry's providers: started by its own configurator, so that every OTEL_* keeps its meaning.
+
+Exports nothing and fails at nothing when no OTEL_* is set. Must run before an instrumentation is imported.
+"""
+
+import threading
+import time
+from collections.abc import MutableMapping
+from importlib.metadata import version
+from urllib.parse import urlsplit
+
+from opentelemetry import _logs, metrics, trace
+from opentelemetry.distro import OpenTelemetryConfigurator
+from opentelemetry.sdk.trace import TracerProvider
+
+SIGNALS = ("TRACES", "METRICS", "LOGS")
+HTTP_PORT = 4318
+
+DEFAULTS = {
+    "OTEL_SEMCONV_STABILITY_OPT_IN": "http",
+    # an export of 512 spans holds the interpreter for 27 ms; of 128, for 7
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "128",
+}
+
+
+class TelemetryError(Exception):
+    """An OTEL_* variable has a value that OpenTelemetry refuses."""
+
+
+def start(environ: MutableMapping[str, str]) -> None:
+    """Configure all three providers from `environ`, once in a process.
+
+    Raises:
+        TelemetryError: in OpenTelemetry's words.
+    """
+    settle(environ)
+    if isinstance(trace.get_tracer_provider(), TracerProvider):
+        return  # opentelemetry-instrument was here first
+    try:
+        OpenTelemetryConfigurator().configure()  # pyright: ignore[reportUnknownMemberType] - untyped keywords
+    except Exception as error:
+        raise TelemetryError(f"OTEL_*: {error}") from error
+
+
+def settle(environ: MutableMapping[str, str]) -> None:
+    """Write our defaults where the operator said nothing (contract, section 8)."""
+    for name, value in DEFAULTS.items():
+        _settle(environ, name, value)
+    _name_service(environ)
+    if not environ.get("OTEL_CONFIG_FILE"):
+        for signal in SIGNALS:
+            _settle_signal(environ, signal)
+
+
+def _settle(environ: MutableMapping[str, str], name: str, value: str) -> None:
+    """Set what is unset; OpenTelemetry says that empty is unset."""
+    environ[name] = environ.get(name) or value
+
+
+def _settle_signal(environ: MutableMapping[str, str], signal: str) -> None:
+    """An endpoint without an exporter means otlp; its port says which protocol, where nothing else does."""
+    endpoint = environ.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or environ.get(
+        "OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    if not endpoint:
+        return
+    _settle(environ, f"OTEL_{signal}_EXPORTER", "otlp")
+    protocol = f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL"
+    if not (environ.get(protocol) or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")):
+        environ[protocol] = "http/protobuf" if _port(endpoint) == HTTP_PORT else "grpc"
+
+
+def _port(endpoint: str) -> int | None:
+    try:
+        return urlsplit(endpoint if "//" in endpoint else f"//{endpoint}").port
+    except ValueError:
+        return None
+
+
+def _name_service(environ: MutableMapping[str, str]) -> None:
+    """Name and version, unless the operator named them; in the environment, since code would overrule it."""
+    given = [pair for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",") if pair.strip()]
+    named = {pair.partition("=")[0].strip() for pair in given}
+    if "service.name" not in named:
+        _settle(environ, "OTEL_SERVICE_NAME", "parley")
+    if "service.version" not in named:
+        ours = f"service.version={version('parley')}"
+        environ["OTEL_RESOURCE_ATTRIBUTES"] = ",".join([*given, ours])
+
+
+def stop(deadline: float = 2.0) -> bool:
+    """Send what is left, all three at once, for at most `deadline` seconds; False where that was too short.
+
+    Blocks: call it when no loop runs any more. The threads are daemons, so a silent collector cannot hold
+    the process.
+    """
+    until = time.monotonic() + deadline
+    providers = (trace.get_tracer_provider(), metrics.get_meter_provider(), _logs.get_logger_provider())
+    threads = [
+        threading.Thread(target=shutdown, name="telemetry-stop", daemon=True)
+        for provider in providers
+        if callable(shutdown := getattr(provider, "shutdown", None))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return not any(thread.is_alive() for thread in threads)

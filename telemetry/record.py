@@ -1,0 +1,227 @@
+"""The truth about one turn, frozen. Every sink projects from it and from nothing else.
+
+Totals are properties, never fields, so that they cannot drift from what they sum.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from msgspec import Struct
+
+from telemetry.failure import Failure
+
+
+class Outcome(StrEnum):
+    """How a turn ended; closed."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    FAILED = "failed"
+    CLIENT_GONE = "client_gone"
+    TIMED_OUT = "timed_out"
+    INTERRUPTED = "interrupted"
+    SHUTDOWN = "shutdown"
+
+
+class ToolOutcome(StrEnum):
+    """How a tool call ended; the `status` of the stream's `tool` event."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    DENIED = "denied"
+
+
+class Decision(StrEnum):
+    """What the limiter said; `observed` is a refusal that was not carried out."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    OBSERVED = "observed"
+
+
+class Ending(Struct, frozen=True):
+    """How a turn ended, and why where it did not end well."""
+
+    outcome: Outcome
+    failure: Failure | None = None
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """Tokens of one or more model calls.
+
+    `input_tokens` includes cached ones (OpenTelemetry's GenAI conventions): uncached + read + written.
+    `cache_write_1h_tokens` is the part of `cache_write_tokens` that was written for an hour.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cache_read_tokens=self.cache_read_tokens + other.cache_read_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
+            cache_write_1h_tokens=self.cache_write_1h_tokens + other.cache_write_1h_tokens,
+        )
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """Who asks: named by the credential, never by the request.
+
+    `pseudonym` stands for `user_id` wherever a signal leaves the house.
+    """
+
+    user_id: str
+    role: str
+    method: str
+    credential_id: str
+    pseudonym: str
+    scopes: tuple[str, ...] = ()
+
+
+class RateLimit(Struct, frozen=True, kw_only=True):
+    """One decision of the limiter.
+
+    `reset_ms` is the time until `remaining` rises, 0 where nothing is used; `retry_after_ms` the exact
+    wait until the same request would be admitted, 0 where it was.
+    """
+
+    decision: Decision
+    policy: str
+    limit: int
+    window_ms: int
+    remaining: int
+    reset_ms: int = 0
+    retry_after_ms: int = 0
+    store: str = "memory"
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """One request to the model's API within a call; `status` and `request_id` are None where none came."""
+
+    status: int | None = None
+    request_id: str | None = None
+    waited_seconds: float = 0.0
+    failure: Failure | None = None
+
+
+class ModelCall(Struct, frozen=True, kw_only=True):
+    """One question to the model over all its attempts.
+
+    `priced_as` names the model whose price was used. `first_chunk_seconds` is None where no content came.
+    """
+
+    model: str
+    started_at: int
+    seconds: float
+    response_model: str | None = None
+    response_id: str | None = None
+    first_chunk_seconds: float | None = None
+    usage: Usage = Usage()
+    cost_micros: int = 0
+    priced_as: str = ""
+    stop_reason: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    failure: Failure | None = None
+
+
+class ToolCall(Struct, frozen=True, kw_only=True):
+    """One tool run on the model's behalf."""
+
+    name: str
+    call_id: str
+    started_at: int
+    seconds: float
+    outcome: ToolOutcome
+    failure: Failure | None = None
+
+
+class TurnOpening(Struct, frozen=True, kw_only=True):
+    """What is known before the model is asked: enough to audit a turn that never closes.
+
+    Times are microseconds since 1970 (UTC). Whatever was not yet known when a turn was refused is None.
+    """
+
+    turn_id: str
+    trace_id: str
+    span_id: str
+    opened_at: int
+    route: str
+    client_request_id: str | None = None
+    caller: Caller | None = None
+    conversation_id: str | None = None
+    model: str | None = None
+    query: str | None = None
+    streamed: bool = False
+    rate_limit: RateLimit | None = None
+
+
+class TurnRecord(Struct, frozen=True, kw_only=True):
+    """What is known once the turn is over. `response_length` counts characters of the answer's text."""
+
+    opening: TurnOpening
+    seconds: float
+    ending: Ending
+    model_calls: tuple[ModelCall, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    response_length: int = 0
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended."""
+        return self.ending.outcome
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why, where it did not end well."""
+        return self.ending.failure
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all model calls."""
+        return sum((call.usage for call in self.model_calls), Usage())
+
+    @property
+    def cost_micros(self) -> int:
+        """Cost of all model calls in millionths of a US dollar."""
+        return sum(call.cost_micros for call in self.model_calls)
+
+    @property
+    def tools_called(self) -> tuple[str, ...]:
+        """Distinct tool names in the order of their first call."""
+        return tuple(dict.fromkeys(call.name for call in self.tool_calls))
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the last model call stopped."""
+        return self.model_calls[-1].stop_reason if self.model_calls else None
+
+    @property
+    def milliseconds(self) -> int:
+        """The turn's whole time, rounded."""
+        return round(self.seconds * 1000)
+
+    @property
+    def errors(self) -> tuple[Failure, ...]:
+        """Each error met, in order, also those that a retry or a tool recovered from; no refusals."""
+        steps = sorted((*self.model_calls, *self.tool_calls), key=lambda step: step.started_at)
+        met = tuple(failure for step in steps for failure in _failures_of(step))
+        last = self.failure if self.outcome is not Outcome.REFUSED else None
+        if last is None or any(last.same_error(each) for each in met):
+            return met
+        return (*met, last)
+
+
+def _failures_of(step: ModelCall | ToolCall) -> Iterator[Failure]:
+    """What went wrong within a step; a model call's own failure is its last attempt's or the turn's."""
+    parts = step.attempts if isinstance(step, ModelCall) else (step,)
+    return (part.failure for part in parts if part.failure)

@@ -1,0 +1,255 @@
+"""Opens a turn, collects its steps, closes it once. The only writer of records.
+
+Refuses a second ending: a record is built when the turn's frame is left, and never again.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+
+from msgspec import structs
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, format_span_id, format_trace_id
+
+from telemetry import ids, names, spans
+from telemetry.failure import Failure
+from telemetry.record import (
+    Attempt,
+    Caller,
+    Ending,
+    ModelCall,
+    Outcome,
+    RateLimit,
+    ToolCall,
+    ToolOutcome,
+    TurnOpening,
+    TurnRecord,
+    Usage,
+)
+from telemetry.sink import Guarded
+
+Judge = Callable[[BaseException], Ending]
+"""Says how a turn ended that an exception ended; telemetry knows no exceptions of the service."""
+
+Clock = Callable[[], float]
+
+
+def microseconds() -> int:
+    """Now, in microseconds since 1970 (UTC)."""
+    return time.time_ns() // 1_000
+
+
+class OpenModelCall:
+    """The draft of a ModelCall: what the model said so far."""
+
+    def __init__(self, model: str, clock: Clock) -> None:
+        self._clock, self._began = clock, clock()
+        self._attempts: list[Attempt] = []
+        self.call = ModelCall(model=model, started_at=microseconds(), seconds=0.0)
+
+    @property
+    def heard(self) -> bool:
+        """Whether content came, after which nothing may be asked again."""
+        return self.call.first_chunk_seconds is not None
+
+    def content(self) -> None:
+        """Content begins: text, thinking or a tool call. Only the first counts."""
+        if not self.heard:
+            self._learn(first_chunk_seconds=self._clock() - self._began)
+
+    def answering(self, response_id: str, response_model: str) -> None:
+        """The model began to answer."""
+        self._learn(response_id=response_id, response_model=response_model)
+
+    def counted(self, usage: Usage, cost_micros: int, priced_as: str) -> None:
+        """The provider reported tokens; a later report replaces an earlier one."""
+        self._learn(usage=usage, cost_micros=cost_micros, priced_as=priced_as)
+
+    def attempted(self, attempt: Attempt) -> None:
+        """One request to the API is over."""
+        self._attempts.append(attempt)
+
+    def stopped(self, reason: str) -> None:
+        """The model is done, for this reason."""
+        self._learn(stop_reason=reason)
+
+    def close(self, failure: Failure | None) -> ModelCall:
+        """Freeze it."""
+        self._learn(seconds=self._clock() - self._began, attempts=tuple(self._attempts), failure=failure)
+        return self.call
+
+    def _learn(self, **facts: object) -> None:
+        self.call = structs.replace(self.call, **facts)
+
+
+class OpenToolCall:
+    """The draft of a ToolCall."""
+
+    def __init__(self, name: str, call_id: str, clock: Clock) -> None:
+        self._clock, self._began = clock, clock()
+        self.call = ToolCall(
+            name=name, call_id=call_id, started_at=microseconds(), seconds=0.0, outcome=ToolOutcome.FINISHED
+        )
+
+    def failed(self, failure: Failure | None) -> None:
+        """It gave no result; `failure` is None where it was cut short through nobody's fault."""
+        self.call = structs.replace(self.call, outcome=ToolOutcome.FAILED, failure=failure)
+
+    def close(self) -> ToolCall:
+        """Freeze it."""
+        self.call = structs.replace(self.call, seconds=self._clock() - self._began)
+        return self.call
+
+
+class OpenTurn:
+    """The draft of a record: the one mutable thing, alive only while the turn is."""
+
+    def __init__(self, opening: TurnOpening, sinks: Sequence[Guarded], judge: Judge, clock: Clock) -> None:
+        self.opening, self._sinks, self._judge, self._clock = opening, sinks, judge, clock
+        self._began = clock()
+        self._model_calls: list[ModelCall] = []
+        self._tool_calls: list[ToolCall] = []
+        self._response_length = 0
+        self.reason: BaseException | None = None
+        self.record: TurnRecord | None = None
+
+    def identified(self, caller: Caller) -> None:
+        """The credential holds."""
+        self._learn(caller=caller)
+
+    def asked(self, *, conversation_id: str, model: str, query: str, streamed: bool) -> None:
+        """The request is well-formed."""
+        self._learn(conversation_id=conversation_id, model=model, query=query, streamed=streamed)
+
+    def decided(self, limit: RateLimit | None) -> None:
+        """The limiter spoke."""
+        self._learn(rate_limit=limit)
+
+    def admitted(self) -> None:
+        """The model is about to be asked: tell the sinks what is known."""
+        for sink in self._sinks:
+            sink.opened(self.opening)
+
+    def answered(self, text: str) -> None:
+        """Count text that goes to the client."""
+        self._response_length += len(text)
+
+    @property
+    def tools_ran(self) -> bool:
+        """Whether a tool ran, after which the model may not be asked the same again."""
+        return bool(self._tool_calls)
+
+    @contextmanager
+    def model_call(self, model: str, attributes: spans.Attributes) -> Generator[OpenModelCall]:
+        """Ask the model in a span of its own."""
+        known = {names.OPERATION: "chat", names.PROVIDER_NAME: names.PROVIDER, names.REQUEST_MODEL: model}
+        draft = OpenModelCall(model, self._clock)
+        with spans.frame(
+            names.MODEL_SPAN.format(model=model), known | dict(attributes), SpanKind.CLIENT
+        ) as span:
+            failure = None
+            try:
+                yield draft
+            except BaseException as error:
+                failure = self._ending(error).failure
+                raise
+            finally:
+                call = draft.close(failure)
+                self._model_calls.append(call)
+                spans.finish(span, spans.of_model_call(call), failure)
+
+    @contextmanager
+    def tool_call(self, name: str, call_id: str) -> Generator[OpenToolCall]:
+        """Run a tool in a span of its own."""
+        known = {
+            names.OPERATION: "execute_tool",
+            names.TOOL_NAME: name,
+            names.TOOL_CALL_ID: call_id,
+            names.TOOL_TYPE: "function",
+        }
+        draft = OpenToolCall(name, call_id, self._clock)
+        with spans.frame(names.TOOL_SPAN.format(tool=name), known) as span:
+            try:
+                yield draft
+            except BaseException as error:
+                draft.failed(self._ending(error).failure)
+                raise
+            finally:
+                call = draft.close()
+                self._tool_calls.append(call)
+                spans.finish(span, spans.of_tool_call(call), call.failure)
+
+    def close(self, error: BaseException | None) -> TurnRecord:
+        """Build the record; from here on nothing changes."""
+        self.record = TurnRecord(
+            opening=self.opening,
+            seconds=self._clock() - self._began,
+            ending=self._ending(error) if error else Ending(Outcome.ANSWERED),
+            model_calls=tuple(self._model_calls),
+            tool_calls=tuple(self._tool_calls),
+            response_length=self._response_length,
+        )
+        return self.record
+
+    def _ending(self, error: BaseException) -> Ending:
+        """A cancelled turn ends for the reason it was cancelled for, not because it was cancelled."""
+        cancelled = isinstance(error, asyncio.CancelledError)
+        return self._judge(self.reason if cancelled and self.reason else error)
+
+    def _learn(self, **facts: object) -> None:
+        self.opening = structs.replace(self.opening, **facts)
+
+
+class Recorder:
+    """Makes turns; holds the sinks they are told to."""
+
+    def __init__(self, sinks: Sequence[Guarded], judge: Judge, clock: Clock = time.perf_counter) -> None:
+        self._sinks, self._judge, self._clock = sinks, judge, clock
+
+    @contextmanager
+    def turn(self, turn_id: str, route: str, client_request_id: str | None = None) -> Generator[OpenTurn]:
+        """Run a turn in its frame; leaving it, in any way, builds the record and tells every sink, once.
+
+        Everything at the end is plain calls: nothing there can be cancelled.
+        """
+        server = trace.get_current_span()
+        known = {names.OPERATION: "invoke_agent", names.AGENT_NAME: names.AGENT, names.TURN_ID: turn_id}
+        with spans.frame(names.TURN_SPAN, known) as span:
+            opening = _opening(span, server, turn_id, route, client_request_id)
+            turn = OpenTurn(opening, self._sinks, self._judge, self._clock)
+            ended_by: BaseException | None = None
+            try:
+                yield turn
+            except BaseException as error:
+                ended_by = error
+                raise
+            finally:
+                self._tell(turn.close(ended_by), span, server)
+
+    def _tell(self, record: TurnRecord, span: Span, server: Span) -> None:
+        spans.finish(span, spans.of_turn(record), record.failure)
+        spans.finish(server, spans.of_server(record), _failed(record))
+        for sink in self._sinks:
+            sink.closed(record)
+
+
+def _failed(record: TurnRecord) -> Failure | None:
+    """What failed once the turn was let in; how a refusal marks the SERVER span is HTTP's to say."""
+    return None if record.outcome is Outcome.REFUSED else record.failure
+
+
+def _opening(
+    span: Span, server: Span, turn_id: str, route: str, client_request_id: str | None
+) -> TurnOpening:
+    """Take the ids of our span; of the server's where the SDK is off; of nobody's where there is none."""
+    candidates = (span.get_span_context(), server.get_span_context(), ids.mint_span().get_span_context())
+    context = next(each for each in candidates if each.is_valid)
+    return TurnOpening(
+        turn_id=turn_id,
+        trace_id=format_trace_id(context.trace_id),
+        span_id=format_span_id(context.span_id),
+        opened_at=microseconds(),
+        route=route,
+        client_request_id=client_request_id,
+    )

@@ -1,0 +1,1 @@
+"""One projection of the record a file."""

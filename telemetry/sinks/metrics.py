@@ -1,0 +1,176 @@
+"""Record -> measurements. Labels are few and closed: a caller cannot make a series.
+
+Every label value that is known exists at 0 from the start, so that a rate sees the first error.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
+from typing import Any
+
+from msgspec import Struct
+from opentelemetry import metrics
+
+from config.settings import Settings
+from telemetry import names
+from telemetry.failure import RULES, Code
+from telemetry.record import Decision, ModelCall, Outcome, ToolCall, TurnOpening, TurnRecord
+
+Write = Callable[[float, Mapping[str, Any]], None]
+
+
+class Point(Struct, frozen=True):
+    """One measurement: an instrument's name, a value in its unit, and labels."""
+
+    name: str
+    value: float
+    labels: Mapping[str, Any]
+
+
+class Labels:
+    """The roles and models that may be labels; any other is `other`."""
+
+    def __init__(self, roles: frozenset[str], models: frozenset[str]) -> None:
+        self.roles, self.models = roles, models
+
+    def role(self, name: str | None) -> str:
+        """A role of the table, or `other`."""
+        return name if name in self.roles else names.OTHER
+
+    def model(self, name: str | None) -> str:
+        """A model of AGENT_MODELS, or `other`."""
+        return name if name in self.models else names.OTHER
+
+
+def points(record: TurnRecord, labels: Labels) -> Iterator[Point]:
+    """Everything the metrics say of a turn."""
+    yield Point(names.TURNS, 1, {"outcome": record.outcome.value})
+    if failure := record.failure:
+        words = {"category": failure.category.value, "fault": failure.fault.value}
+        yield Point(names.ERRORS, 1, words)
+    yield from _of_limit(record, labels)
+    for call in record.model_calls:
+        yield from _of_model_call(call, record, labels)
+    for call in record.tool_calls:
+        yield Point(names.TOOL_DURATION, call.seconds, _tool_labels(call))
+    if record.model_calls:
+        yield Point(names.TURN_DURATION, record.seconds, _turn_labels(record, labels))
+
+
+def zeros(labels: Labels) -> Iterator[Point]:
+    """Every counter's known series, at 0."""
+    roles, models = sorted(labels.roles | {names.OTHER}), sorted(labels.models)
+    yield from (Point(names.TURNS, 0, {"outcome": outcome.value}) for outcome in Outcome)
+    for category, fault in sorted({(rule.category.value, rule.fault.value) for rule in RULES.values()}):
+        yield Point(names.ERRORS, 0, {"category": category, "fault": fault})
+    for decision, role in product(Decision, roles):
+        yield Point(
+            names.RATE_LIMIT_DECISIONS, 0, {"decision": decision.value, "policy": "role", "role": role}
+        )
+    for model, direction in product(models, ("input", "output")):
+        yield Point(names.TOKENS, 0, {"direction": direction, "model": model})
+    for model, role in product(models, roles):
+        yield Point(names.COST_TOTAL, 0, {"model": model, "role": role})
+
+
+def _of_limit(record: TurnRecord, labels: Labels) -> Iterator[Point]:
+    limit, caller = record.opening.rate_limit, record.opening.caller
+    if limit and caller:
+        told = {"decision": limit.decision.value, "policy": limit.policy, "role": labels.role(caller.role)}
+        yield Point(names.RATE_LIMIT_DECISIONS, 1, told)
+
+
+def _of_model_call(call: ModelCall, record: TurnRecord, labels: Labels) -> Iterator[Point]:
+    model, caller = labels.model(call.model), record.opening.caller
+    told = _model_labels(call, model)
+    yield Point(names.MODEL_DURATION, call.seconds, told)
+    if call.first_chunk_seconds is not None:
+        yield Point(names.MODEL_FIRST_CHUNK, call.first_chunk_seconds, told)
+    for direction, tokens in (("input", call.usage.input_tokens), ("output", call.usage.output_tokens)):
+        yield Point(names.TOKENS, tokens, {"direction": direction, "model": model})
+        if tokens:
+            yield Point(names.MODEL_TOKENS, tokens, told | {names.TOKEN_TYPE: direction})
+    role = labels.role(caller.role if caller else None)
+    yield Point(names.COST_TOTAL, call.cost_micros / 1_000_000, {"model": model, "role": role})
+
+
+def _model_labels(call: ModelCall, model: str) -> dict[str, Any]:
+    known = {names.OPERATION: "chat", names.PROVIDER_NAME: names.PROVIDER, names.REQUEST_MODEL: model}
+    return known | ({names.ERROR_TYPE: call.failure.code.value} if call.failure else {})
+
+
+def _tool_labels(call: ToolCall) -> dict[str, Any]:
+    """A tool that the model made up is `other`."""
+    failure = call.failure
+    name = names.OTHER if failure and failure.code is Code.NOT_FOUND else call.name
+    known = {names.OPERATION: "execute_tool", names.TOOL_NAME: name}
+    return known | ({names.ERROR_TYPE: failure.code.value} if failure else {})
+
+
+def _turn_labels(record: TurnRecord, labels: Labels) -> dict[str, Any]:
+    known = {
+        names.OPERATION: "invoke_agent",
+        names.AGENT_NAME: names.AGENT,
+        names.REQUEST_MODEL: labels.model(record.opening.model),
+    }
+    return known | ({names.ERROR_TYPE: record.failure.code.value} if record.failure else {})
+
+
+class MetricSink:
+    """Records a turn's points."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.labels = Labels(frozenset(settings.limits.roles), frozenset(settings.model.names))
+        meter = metrics.get_meter(names.SCOPE)
+        self._write = instruments(meter)
+        self._active = meter.create_up_down_counter(
+            names.TURNS_ACTIVE, unit="{turn}", description="Turns that were admitted and have not ended"
+        )
+        self._open: set[str] = set()
+
+    def opened(self, opening: TurnOpening) -> None:
+        """One more is active."""
+        self._open.add(opening.turn_id)
+        self._active.add(1)
+
+    def closed(self, record: TurnRecord) -> None:
+        """Record the turn's points, under its span, so that exemplars lead to the trace."""
+        if record.opening.turn_id in self._open:
+            self._open.remove(record.opening.turn_id)
+            self._active.add(-1)
+        for point in points(record, self.labels):
+            self._write[point.name](point.value, point.labels)
+
+    async def start(self) -> None:
+        """Create the known series."""
+        self._active.add(0)
+        for point in zeros(self.labels):
+            self._write[point.name](point.value, point.labels)
+
+    async def stop(self) -> None:
+        """Nothing: the SDK sends what it has."""
+
+
+def instruments(meter: metrics.Meter) -> dict[str, Write]:
+    """Every instrument of a turn by name, as the one call that writes to it."""
+    counters = (
+        (names.TURNS, "{turn}", "Turns by outcome"),
+        (names.ERRORS, "{error}", "Turns that ended with an error, by category and fault"),
+        (names.RATE_LIMIT_DECISIONS, "{decision}", "Decisions of the limiter"),
+        (names.TOKENS, "{token}", "Tokens by direction and model; input includes cached ones"),
+        (names.COST_TOTAL, "{USD}", "Cost of model calls in US dollars"),
+    )
+    histograms = (
+        (names.MODEL_DURATION, "s", "One question to the model over all its attempts", names.SECONDS_BUCKETS),
+        (names.MODEL_FIRST_CHUNK, "s", "Until the model's first content", names.SECONDS_BUCKETS),
+        (names.MODEL_TOKENS, "{token}", "Tokens of one model call", names.TOKEN_BUCKETS),
+        (names.TURN_DURATION, "s", "A turn that reached the model, whole", names.TURN_BUCKETS),
+        (names.TOOL_DURATION, "s", "One tool call", names.SECONDS_BUCKETS),
+    )
+    writes: dict[str, Write] = {}
+    for name, unit, said in counters:
+        writes[name] = meter.create_counter(name, unit=unit, description=said).add
+    for name, unit, said, bounds in histograms:
+        writes[name] = meter.create_histogram(
+            name, unit=unit, description=said, explicit_bucket_boundaries_advisory=bounds
+        ).record
+    return writes

@@ -1,0 +1,118 @@
+"""Spans are the frame a turn and its steps run in; their attributes are projected from the record.
+
+Never opened by a sink: children need their parent while the turn runs.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+
+from telemetry import names
+from telemetry.failure import Failure
+from telemetry.record import ModelCall, RateLimit, ToolCall, TurnRecord, Usage
+
+Value = str | bool | int | float | Sequence[str]
+Attributes = Mapping[str, Value]
+
+
+@contextmanager
+def frame(name: str, attributes: Attributes, kind: SpanKind = SpanKind.INTERNAL) -> Generator[Span]:
+    """Run a step in a span of its own; what it raised is for `finish` to tell."""
+    tracer = trace.get_tracer(names.SCOPE)
+    with tracer.start_as_current_span(
+        name, kind=kind, attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as span:
+        yield span
+
+
+def finish(span: Span, attributes: Attributes, failure: Failure | None) -> None:
+    """Write what is known at the end; a failure sets `error.type` and the status."""
+    span.set_attributes(attributes)
+    if failure:
+        span.set_status(Status(StatusCode.ERROR, failure.code))
+
+
+def of_turn(record: TurnRecord) -> Attributes:
+    """Attributes of `invoke_agent`."""
+    opening, caller = record.opening, record.opening.caller
+    known = {
+        names.CONVERSATION_ID: opening.conversation_id,
+        names.REQUEST_MODEL: opening.model,
+        names.USER_ROLES: (caller.role,) if caller else None,
+        names.USER_PSEUDONYM: caller.pseudonym if caller else None,
+        names.TOOLS_CALLED: record.tools_called,
+        names.COST: record.cost_micros,
+        names.AUDIT_ID: opening.turn_id,
+    }
+    return {**_given(known), **of_usage(record.usage), **of_server(record)}
+
+
+def of_server(record: TurnRecord) -> Attributes:
+    """What the SERVER span says of the turn, always: id, outcome, error, rate limit."""
+    return {
+        names.TURN_ID: record.opening.turn_id,
+        names.TURN_OUTCOME: record.outcome.value,
+        **of_failure(record.failure),
+        **of_limit(record.opening.rate_limit),
+    }
+
+
+def of_model_call(call: ModelCall) -> Attributes:
+    """Attributes of `chat {model}` at its end."""
+    known = {
+        names.RESPONSE_ID: call.response_id,
+        names.RESPONSE_MODEL: call.response_model,
+        names.FINISH_REASONS: (call.stop_reason,) if call.stop_reason else None,
+        names.TIME_TO_FIRST_CHUNK: call.first_chunk_seconds,
+        names.COST: call.cost_micros,
+        names.PRICED_AS: call.priced_as or None,
+        names.ATTEMPTS: len(call.attempts),
+    }
+    return _given(known) | of_usage(call.usage) | of_failure(call.failure)
+
+
+def of_tool_call(call: ToolCall) -> Attributes:
+    """Attributes of `execute_tool {tool}` at its end."""
+    return {names.TOOL_OUTCOME: call.outcome.value, **of_failure(call.failure)}
+
+
+def of_usage(usage: Usage) -> dict[str, Value]:
+    """Tokens, under the conventions' names."""
+    return {
+        names.INPUT_TOKENS: usage.input_tokens,
+        names.OUTPUT_TOKENS: usage.output_tokens,
+        names.CACHE_READ_TOKENS: usage.cache_read_tokens,
+        names.CACHE_WRITE_TOKENS: usage.cache_write_tokens,
+    }
+
+
+def of_failure(failure: Failure | None) -> dict[str, Value]:
+    """The error's words; nothing where there is none."""
+    if not failure:
+        return {}
+    return {
+        names.ERROR_TYPE: failure.code.value,
+        names.ERROR_CATEGORY: failure.category.value,
+        names.ERROR_CODE: failure.code.value,
+        names.ERROR_FAULT: failure.fault.value,
+    }
+
+
+def of_limit(limit: RateLimit | None) -> dict[str, Value]:
+    """The limiter's decision; nothing where none was made."""
+    if not limit:
+        return {}
+    return {
+        names.LIMIT_DECISION: limit.decision.value,
+        names.LIMIT_POLICY: limit.policy,
+        names.LIMIT_LIMIT: limit.limit,
+        names.LIMIT_REMAINING: limit.remaining,
+        names.LIMIT_RETRY_AFTER: limit.retry_after_ms,
+        names.LIMIT_STORE: limit.store,
+    }
+
+
+def _given(known: Mapping[str, Value | None]) -> dict[str, Value]:
+    return {key: value for key, value in known.items() if value is not None}

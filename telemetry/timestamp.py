@@ -1,0 +1,8 @@
+"""How a moment is written everywhere: ISO 8601, UTC, milliseconds, Z."""
+
+from datetime import UTC, datetime
+
+
+def timestamp(microseconds: int) -> str:
+    """Write microseconds since 1970 (UTC)."""
+    return f"{datetime.fromtimestamp(microseconds / 1_000_000, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"

@@ -1,0 +1,64 @@
+"""The fixtures of walks over the real service: one receiver and one service for all, others on demand.
+
+Refuses nothing but leftovers: whatever a test started is ended with it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.harness.otlp import Receiver
+from tests.harness.service import PROGRAM, Service
+
+SOON = {
+    "OTEL_BSP_SCHEDULE_DELAY": "100",
+    "OTEL_BLRP_SCHEDULE_DELAY": "100",
+    "OTEL_METRIC_EXPORT_INTERVAL": "500",
+}
+"""Milliseconds after which a service tells what it has; its defaults would make every test wait."""
+
+MANY = {"AGENT_RATE_LIMIT_ROLES": "AUDITEE=1000"}
+"""A limit that the tests sharing one service and its one key do not reach together."""
+
+StartService = Callable[..., Service]
+"""`start_service(exporting_to=None, **settings)`: a running service of the test's own."""
+
+
+@pytest.fixture(scope="session")
+def receiver() -> Iterator[Receiver]:
+    """The receiver that the shared service exports to."""
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def service(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The shared service: simulator, SQLite, high limits, OTLP over HTTP. Tests leave it running."""
+    settings = receiver.settings() | SOON | MANY
+    with Service(tmp_path_factory.mktemp("service"), settings) as service:
+        yield service
+
+
+@pytest.fixture
+def program() -> tuple[str, ...]:
+    """The command that `start_service` starts; a module may put another in its place."""
+    return PROGRAM
+
+
+@pytest.fixture
+def start_service(
+    tmp_path_factory: pytest.TempPathFactory, program: tuple[str, ...]
+) -> Iterator[StartService]:
+    """Start a service with the settings a test needs, each in a directory of its own.
+
+    With `exporting_to` a receiver, it exports there soon; without, nowhere.
+    """
+    with ExitStack() as started:
+
+        def start(exporting_to: Receiver | None = None, **settings: str) -> Service:
+            exporting = exporting_to.settings() | SOON if exporting_to else {}
+            cwd = tmp_path_factory.mktemp("service")
+            return started.enter_context(Service(cwd, exporting | settings, program))
+
+        yield start

@@ -1,0 +1,142 @@
+"""A house of turns around a scripted model: everything real but the model, the limiter and the request.
+
+Refuses to reach outside: no socket, no database, no clock of its own.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from service.agent.cost import Prices
+from service.agent.events import Event
+from service.agent.loop import Agent
+from service.agent.model import Model
+from service.agent.turns import Question, RunningTurn, Terms, Turns
+from service.errors import ending_of
+from telemetry.record import Caller, Decision, RateLimit, TurnRecord
+from telemetry.recorder import Recorder
+from telemetry.sink import guard
+from telemetry.testing import MemorySink
+
+CALLER = Caller(user_id="ann", role="CFO", method="api_key", credential_id="k1", pseudonym="p1")
+QUESTION = Question(
+    message="How much?",
+    conversation_id="0190163d-8694-739b-b3c1-cf0a1b2c3d4e",
+    model="claude-sonnet-5-5",
+    max_tokens=100,
+    streamed=True,
+)
+ALLOWED = RateLimit(decision=Decision.ALLOWED, policy="role", limit=2, window_ms=60_000, remaining=1)
+
+
+class FakeAsk:
+    """An Ask that answers what it is given, a value or an exception to raise, once `until` has ended."""
+
+    route = "POST /api/v1/agent/chat"
+    client_request_id = None
+
+    def __init__(
+        self,
+        question: Question | Exception = QUESTION,
+        caller: Caller | Exception = CALLER,
+        until: Callable[[], Awaitable[object]] | None = None,
+        turn_id: str = "turn-1",
+    ) -> None:
+        self.turn_id = turn_id
+        self._question, self._caller, self._until = question, caller, until
+        self.looking = asyncio.Event()
+
+    async def caller(self) -> Caller:
+        self.looking.set()
+        if self._until:
+            await self._until()
+        return _or_raise(self._caller)
+
+    def question(self) -> Question:
+        return _or_raise(self._question)
+
+
+class FakeGate:
+    """A Gate with one decision for all; `asked` counts the requests it counted."""
+
+    def __init__(self, decision: RateLimit | None = ALLOWED) -> None:
+        self.decision, self.asked = decision, 0
+
+    def admit(self, caller: Caller) -> RateLimit | None:
+        del caller
+        self.asked += 1
+        return self.decision
+
+    def peek(self, caller: Caller) -> RateLimit | None:
+        del caller
+        return self.decision
+
+
+class FakeTools:
+    """Tools by name, each a coroutine function of its arguments; `ran` are the calls, in order."""
+
+    def __init__(self, **tools: Callable[[Any], Awaitable[str]]) -> None:
+        self._tools = tools
+        self.definitions: Sequence[dict[str, Any]] = [{"name": name} for name in tools]
+        self.ran: list[tuple[str, object]] = []
+
+    async def run(self, name: str, arguments: object) -> str:
+        self.ran.append((name, arguments))
+        return await self._tools[name](arguments)
+
+
+class TurnHouse:
+    """Turns over a model; `records` are those of every turn that is over."""
+
+    def __init__(
+        self,
+        model: Model,
+        tools: Any = None,
+        *,
+        gate: FakeGate | None = None,
+        rounds: int = 3,
+        deadline: float = 30.0,
+        grace: float = 0.0,
+    ) -> None:
+        self.sink = MemorySink()
+        self.turns = Turns(
+            Recorder(guard([("memory", self.sink)]), ending_of),
+            gate or FakeGate(),
+            Agent(model, tools or FakeTools(), Prices.load(), rounds),
+            Terms(system="be brief", deadline=deadline, grace=grace),
+        )
+
+    @property
+    def records(self) -> list[TurnRecord]:
+        return self.sink.records
+
+    @asynccontextmanager
+    async def listening(self, ask: FakeAsk | None = None) -> AsyncGenerator[RunningTurn]:
+        """Start a turn and listen to it; at the end leave, and wait for its record."""
+        running = self.turns.start(ask or FakeAsk())
+        try:
+            yield running
+        finally:
+            running.leave()
+            await running.ended()
+
+    async def whole(self, ask: FakeAsk | None = None) -> tuple[list[Event], TurnRecord]:
+        """Run one turn to its end, listening to all of it."""
+        async with self.listening(ask) as running:
+            events = await hear_all(running)
+            return events, await running.ended()
+
+
+async def hear_all(running: RunningTurn) -> list[Event]:
+    """Everything a turn says."""
+    events: list[Event] = []
+    while (event := await running.hear()) is not None:
+        events.append(event)
+    return events
+
+
+def _or_raise(value: Any) -> Any:
+    if isinstance(value, Exception):
+        raise value
+    return value
