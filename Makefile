@@ -1,5 +1,7 @@
 # Two commands: `make run` and `make test`. Both do all their set-up; words go to stderr.
-PYTHON := $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name))))
+# the first that runs and is new enough: a name on the path may be a shim that leads nowhere
+PYTHON := $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
@@ -10,6 +12,7 @@ run: $(VENV)/.run
 	@$(BIN)/parley serve
 
 test: $(VENV)/.test
+	@.ci/debian
 	@$(BIN)/pytest $(ARGS)
 
 check: $(VENV)/.test
@@ -22,6 +25,7 @@ lock: $(VENV)/.test
 	@$(BIN)/uv lock -q
 	@$(BIN)/uv export -q --locked --no-default-groups --group build --no-emit-project -o requirements.lock
 	@$(BIN)/python -m config.table > .env.example
+	@$(BIN)/python -m tests.house.settings_table
 
 clean:
 	@rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
@@ -42,8 +46,6 @@ $(VENV)/.test: uv.lock pyproject.toml | $(VENV)/.made
 
 $(VENV)/.made:
 	@test -n "$(PYTHON)" || { echo "parley: Python 3.11 or newer is needed" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "parley: Python 3.11 or newer is needed; $(PYTHON) is older" >&2; exit 1; }
 	@echo "parley: making $(VENV) with $(PYTHON)" >&2
 	@$(PYTHON) -m venv $(VENV) >&2 || \
 		{ echo "parley: the venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }

@@ -23,6 +23,10 @@ ENVIRONMENT: Final = "AGENT_ENVIRONMENT"
 PREFIX: Final = "AGENT_"
 FOREIGN: Final = "OTEL_"
 DOTENV: Final = Path(".env")
+SHARED: Final = "HS256"
+"""The algorithm whose key is a secret that both sides know."""
+ASYMMETRIC: Final = ("EdDSA", "ES256", "RS256")
+PUBLIC_KEYS: Final = ("AGENT_JWT_PUBLIC_KEY", "AGENT_JWT_JWKS_URL")
 LONGEST_QUOTE: Final = 60
 LONGEST_NAME: Final = 80
 
@@ -171,6 +175,21 @@ def _across(readings: Mapping[str, Reading]) -> Iterator[str]:
     keyless = simulator.value is False or (production and not simulator.value and not simulator.problem)
     if keyless and _absent(readings["ANTHROPIC_API_KEY"]):
         yield "ANTHROPIC_API_KEY: missing; set it, or AGENT_SIMULATOR=true to do without"
+    yield from _across_tokens(readings)
+
+
+def _across_tokens(readings: Mapping[str, Reading]) -> Iterator[str]:
+    algorithm, secret = readings["AGENT_JWT_ALGORITHM"], readings["AGENT_JWT_SECRET"]
+    public = [name for name in PUBLIC_KEYS if not _absent(readings[name])]
+    named = "" if algorithm.problem else algorithm.value or SHARED
+    if len(public) > 1:
+        yield f"{public[0]}: set beside {public[1]}; unset one of them"
+    if named == SHARED and public:
+        yield f"{public[0]}: {SHARED} has AGENT_JWT_SECRET; set AGENT_JWT_ALGORITHM to EdDSA, ES256 or RS256"
+    if named in ASYMMETRIC and not public:
+        yield f"{PUBLIC_KEYS[0]}: missing; {named} needs it, or {PUBLIC_KEYS[1]}"
+    if named in ASYMMETRIC and not _absent(secret):
+        yield f"AGENT_JWT_SECRET: {named} takes no secret; unset it"
 
 
 def _absent(reading: Reading) -> bool:

@@ -182,4 +182,6 @@ def _distinct(items: list[str]) -> list[str]:
 
 
 def _mask_credentials(url: str) -> str:
-    return re.sub(r"^([a-z]+://)[^/]*@", rf"\g<1>{MASK}@", url)
+    # A password that should have been percent-encoded may hold a slash; an option may be one, too.
+    shown = re.sub(r"^(postgres(?:ql)?://).*@|^([a-z]+://)[^/]*@", rf"\g<1>\g<2>{MASK}@", url)
+    return re.sub(r"([?&](?:ssl)?password=)[^&]*", rf"\g<1>{MASK}", shown)

@@ -53,7 +53,6 @@ SYSTEM_PROMPT = (
 UNAVAILABLE: Mapping[str, str] = MappingProxyType(
     {
         "AGENT_TRUSTED_PROXIES": "the peer's address counts",
-        "DATABASE_URL=postgres": "SQLite is the only database",
         "AGENT_MCP_SERVERS": "tools are built in",
         "AGENT_RATE_LIMIT_STORE": "counts are kept in memory",
         "AGENT_RATE_LIMIT_ON_LOSS": "memory cannot be lost while the process runs",
@@ -69,12 +68,6 @@ UNAVAILABLE: Mapping[str, str] = MappingProxyType(
         "AGENT_AUDIT_DURABILITY": "rows go straight to the database",
         "AGENT_AUDIT_UNWRITABLE": "rows go straight to the database",
         "AGENT_AUDIT_SIGNING_KEY": "rows are not signed",
-        "AGENT_JWT_ALGORITHM": "callers have API keys",
-        "AGENT_JWT_SECRET": "callers have API keys",
-        "AGENT_JWT_PUBLIC_KEY": "callers have API keys",
-        "AGENT_JWT_JWKS_URL": "callers have API keys",
-        "AGENT_JWT_ISSUER": "callers have API keys",
-        "AGENT_JWT_AUDIENCE": "callers have API keys",
     }
 )
 """Known settings whose machinery this version does not have, and what holds instead.
@@ -407,7 +400,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "DATABASE_URL",
             "Where audit rows and conversations are kept.",
             located(
-                "sqlite:/// and a file's path, or a postgresql:// URL",
+                "sqlite:/// and a file's path, or postgresql://user:password@host:port/database",
                 r"sqlite:///(?!:memory:)[^?#\x00-\x1f]{1,4096}|postgres(ql)?://[!-~]{1,4096}",
             ),
         ),

@@ -1,7 +1,7 @@
 """Puts the house together: the only file that knows every room, and it decides nothing else."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from logging import WARNING
@@ -16,35 +16,49 @@ from config.settings import Settings
 from service.agent.anthropic import AnthropicModel
 from service.agent.cost import Prices
 from service.agent.loop import Agent
+from service.agent.memory import Memory
 from service.agent.model import Model
 from service.agent.turns import Terms, Turns
 from service.audit.sink import AuditSink
+from service.auth.authenticator import Authenticator
 from service.auth.derive import Derived
 from service.auth.keys import KeyDoor
+from service.auth.sessions import Sessions
+from service.auth.trust import token_door
 from service.errors import DatabaseError, ending_of
 from service.limits import Gate, MemoryLimiter
 from service.store.database import Database, open_database
 from service.tools import built_in
-from service.web import chat, health, problems
+from service.web import audit, chat, console, conversations, health, limits, problems, usage
+from service.web.cursor import Cursors
+from service.web.desk import Asking, Desk, Note, unnoted
 from service.web.envelope import Envelope
 from service.web.health import Check, Dependency
+from service.web.idempotency import Keys
+from service.web.schema import page as schema
 from service.web.server_span import traced
+from service.web.session import credentials_of
+from service.web.watch import ModelWatch
 from telemetry import log, names
+from telemetry.failure import words_of
+from telemetry.record import Caller
 from telemetry.recorder import Recorder, microseconds
-from telemetry.sink import Sink, guard, load
+from telemetry.sink import Guarded, Sink, guard, load
 
 AUDIT = "audit"
+HEALTH = "health"
 SINK_STOP_SECONDS = 2.0
 SIMULATOR_KEY = "simulator"
 
 
 class House(Struct, frozen=True):
-    """A service that runs: the ASGI application, its turns, and the keys it lets in."""
+    """A service that runs: the ASGI application, its turns, and the keys and sessions it lets in."""
 
     app: Any
     turns: Turns
     database: Database
     derived: Derived
+    sessions: Sessions
 
 
 @asynccontextmanager
@@ -52,7 +66,7 @@ async def open_house(settings: Settings, root: Secret, base_url: str | None) -> 
     """Open everything in order; on the way out close it in reverse. `base_url` is the model's API.
 
     Raises:
-        DatabaseError, UnknownSink: the service cannot start.
+        DatabaseError, UnknownSink, SettingsError: the service cannot start.
     """
     async with AsyncExitStack() as rooms:
         model = AnthropicModel(_api_key(settings), base_url)
@@ -66,19 +80,27 @@ async def open_house(settings: Settings, root: Secret, base_url: str | None) -> 
             await sink.start()
             rooms.push_async_callback(_stop, name, sink)
         derived = Derived(root)
-        turns = build_turns(settings, sinks, model)
+        door = build_door(settings, database, derived)
+        watch = model_watch(settings)
+        turns = build_turns(settings, (*guard(sinks.items()), Guarded(HEALTH, watch)), model, database)
         rooms.push_async_callback(turns.stop)
-        yield House(build_app(settings, turns, database, derived), turns, database, derived)
+        app = build_app(settings, turns, database, derived, _note(sinks), watch, door)
+        yield House(app, turns, database, derived, door.sessions)
 
 
-def build_turns(settings: Settings, sinks: Mapping[str, Sink], model: Model) -> Turns:
+def model_watch(settings: Settings) -> ModelWatch:
+    """What the health routes know of the model."""
+    return ModelWatch("simulator" if settings.model.simulated else "API")
+
+
+def build_turns(settings: Settings, sinks: Sequence[Guarded], model: Model, database: Database) -> Turns:
     """The agent and what its turns are run under."""
     prices = Prices.load()
     for name in settings.model.names:
         if not prices.known(name):
             log.say(names.MODEL_UNPRICED, WARNING, model=name)
     return Turns(
-        Recorder(guard(sinks.items()), ending_of),
+        Recorder(sinks, ending_of, content=settings.telemetry_content),
         Gate(MemoryLimiter(settings.limits.window_ms), settings.limits),
         Agent(model, built_in(), prices, settings.model.max_tool_rounds),
         Terms(
@@ -86,15 +108,48 @@ def build_turns(settings: Settings, sinks: Mapping[str, Sink], model: Model) -> 
             deadline=settings.model.turn_timeout_ms / 1000,
             grace=settings.shutdown_grace_ms / 1000,
         ),
+        Memory(database.conversations, microseconds),
     )
 
 
-def build_app(settings: Settings, turns: Turns, database: Database, derived: Derived) -> Any:
+def build_door(settings: Settings, database: Database, derived: Derived) -> Authenticator:
+    """The one door for callers.
+
+    Raises:
+        SettingsError: the key of the tokens' issuer is none.
+    """
+    return Authenticator(
+        KeyDoor(database.keys, derived.pepper, derived.pseudonym, microseconds),
+        token_door(settings.jwt, microseconds),
+        Sessions(derived.session, database.sessions, microseconds),
+        derived.pseudonym,
+    )
+
+
+def build_app(
+    settings: Settings,
+    turns: Turns,
+    database: Database,
+    derived: Derived,
+    note: Note = unnoted,
+    watch: ModelWatch | None = None,
+    door: Authenticator | None = None,
+) -> Any:
     """The web face: span, envelope, Litestar."""
-    door = KeyDoor(database.keys, derived.pepper, derived.pseudonym, microseconds)
+    door = door or build_door(settings, database, derived)
+    desk = Desk(partial(_who, door), note, microseconds)
+    cursors = Cursors(derived.cursor)
     routes: list[HTTPRouteHandler] = [
-        chat.route(turns, door.identify, settings),
-        *health.routes(_checks(settings, database), lambda: turns.stopping),
+        chat.route(
+            turns, door.identify, Keys(database.idempotency, settings.model.turn_timeout_ms), settings
+        ),
+        *audit.routes(database.questions, cursors, desk),
+        *usage.routes(database.questions, desk),
+        *limits.routes(turns.standing, database.questions, desk),
+        *conversations.routes(database.conversations, turns.memory.hide, cursors, desk),
+        *console.routes(door, desk, secure=settings.environment != "development"),
+        *schema.routes(),
+        *health.routes(_checks(settings, database, watch or model_watch(settings)), lambda: turns.stopping),
     ]
     litestar = Litestar(
         route_handlers=routes,
@@ -103,6 +158,16 @@ def build_app(settings: Settings, turns: Turns, database: Database, derived: Der
         openapi_config=None,
     )
     return traced(Envelope(litestar), litestar)
+
+
+async def _who(door: Authenticator, request: Asking) -> Caller:
+    return await door.identify(credentials_of(request))
+
+
+def _note(sinks: Mapping[str, Sink]) -> Note:
+    """Where a look at the audit is noted: in the audit; nowhere, where there is none."""
+    noting = [each.note for each in sinks.values() if isinstance(each, AuditSink)]
+    return noting[0] if noting else unnoted
 
 
 def _sinks(settings: Settings, database: Database) -> dict[str, Sink]:
@@ -120,7 +185,7 @@ async def _stop(name: str, sink: Sink) -> None:
         async with asyncio.timeout(SINK_STOP_SECONDS):
             await sink.stop()
     except Exception as error:  # noqa: BLE001 - a sink that does not stop must not stop the others
-        log.say(names.SINK_FAILED, WARNING, sink=name, verb="stop", error=f"{type(error).__name__}: {error}")
+        log.say(names.SINK_FAILED, WARNING, sink=name, verb="stop", error=words_of(error))
 
 
 async def _settled(task: asyncio.Task[None]) -> None:
@@ -133,11 +198,12 @@ def _api_key(settings: Settings) -> str:
     return SIMULATOR_KEY if settings.model.simulated or key is None else key.reveal()
 
 
-def _checks(settings: Settings, database: Database) -> Mapping[str, Check]:
+def _checks(settings: Settings, database: Database, watch: ModelWatch) -> Mapping[str, Check]:
+    limits = f"{settings.limits.store}, {settings.limits.mode}"
     return {
         "database": partial(_database, database),
-        "model": partial(_always, Dependency("up", "simulator" if settings.model.simulated else "API")),
-        "limits": partial(_always, Dependency("up", settings.limits.store)),
+        "model": watch.look,
+        "limits": partial(_always, Dependency("up", limits)),
     }
 
 

@@ -4,6 +4,7 @@
     |- Refusal                      the model was never asked
     |  |- Unauthenticated 401 · Forbidden 403 · CrossSite 403
     |  |- InvalidRequest 400 · NotFound 404 · Conflict 409 · TooLarge 413 · UnsupportedMediaType 415
+    |  |- IdempotencyMismatch 422
     |  |- RateLimited 429 · Overloaded 503
     |  '- ShuttingDown 503
     |- DatabaseError 500
@@ -105,6 +106,12 @@ class UnsupportedMediaType(Refusal):
     """The body is not JSON by its own word."""
 
     code = Code.UNSUPPORTED_MEDIA_TYPE
+
+
+class IdempotencyMismatch(Refusal):
+    """The Idempotency-Key came before, with another body."""
+
+    code = Code.IDEMPOTENCY_MISMATCH
 
 
 class RateLimited(Refusal):

@@ -83,23 +83,24 @@ def level_name(level: int) -> str:
     return "INFO" if level >= logging.INFO else "DEBUG"
 
 
-def encode(fields: Mapping[str, Any]) -> str:
+def encode(fields: Any) -> str:
     """One line of JSON in which no character moves a cursor or ends a line; lone surrogates are escaped."""
     try:
         text = msgspec.json.encode(fields, enc_hook=str).decode()
     except UnicodeEncodeError:
-        text = msgspec.json.encode(_printable(fields), enc_hook=str).decode()
+        text = msgspec.json.encode(printable(fields), enc_hook=str).decode()
     return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _printable(value: Any) -> Any:
+def printable(value: Any) -> Any:
+    """The same value without lone surrogates, which no encoder takes: each is told by its number."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
-        return {_printable(key): _printable(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType] - values of any shape
+        return {printable(key): printable(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType] - values of any shape
     if isinstance(value, list | tuple | set | frozenset):
-        return [_printable(item) for item in value]  # pyright: ignore[reportUnknownVariableType] - values of any shape
-    return value if value is None or isinstance(value, bool | int | float) else _printable(str(value))
+        return [printable(item) for item in value]  # pyright: ignore[reportUnknownVariableType] - values of any shape
+    return value if value is None or isinstance(value, bool | int | float) else printable(str(value))
 
 
 def frame_of(record: logging.LogRecord, line: Line) -> dict[str, Any]:

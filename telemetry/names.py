@@ -57,6 +57,7 @@ AUDIT_ID = "parley.audit.id"
 ERROR_CATEGORY = "parley.error.category"
 ERROR_CODE = "parley.error.code"
 ERROR_FAULT = "parley.error.fault"
+IDEMPOTENCY_REPLAYED = "parley.idempotency.replayed"  # bool; on SERVER only, where no turn ran
 LIMIT_DECISION = "parley.rate_limit.decision"
 LIMIT_POLICY = "parley.rate_limit.policy"
 LIMIT_LIMIT = "parley.rate_limit.limit"
@@ -102,9 +103,12 @@ SERVICE_STOPPED = "service_stopped"
 SINK_FAILED = "sink_failed"
 REQUEST_FAILED = "request_failed"  # an error outside any turn
 MODEL_UNPRICED = "model_unpriced"
+KEYS_UNFETCHED = "signing_keys_unfetched"  # of the tokens' issuer
+SETTLE_FAILED = "settle_failed"  # a conversation or an idempotency key was not written
 FOREIGN = "log"  # a library's own line
 
 LOG_TYPES = (
     COMPLETED, FAILED, ERROR, REFUSED, RATE_LIMITED, DENIED,
-    SERVICE_STARTED, SERVICE_STOPPED, SINK_FAILED, REQUEST_FAILED, MODEL_UNPRICED, FOREIGN,
+    SERVICE_STARTED, SERVICE_STOPPED, SINK_FAILED, REQUEST_FAILED, MODEL_UNPRICED, SETTLE_FAILED,
+    KEYS_UNFETCHED, FOREIGN,
 )  # fmt: skip

@@ -3,18 +3,26 @@
 Exports nothing and fails at nothing when no OTEL_* is set. Must run before an instrumentation is imported.
 """
 
+import logging
 import threading
 import time
-from collections.abc import MutableMapping
+from collections.abc import Generator, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
+from msgspec import Struct
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.distro import OpenTelemetryConfigurator
 from opentelemetry.sdk.trace import TracerProvider
 
 SIGNALS = ("TRACES", "METRICS", "LOGS")
 HTTP_PORT = 4318
+
+OTLP = {"otlp": None, "otlp_proto_grpc": "grpc", "otlp_proto_http": "http/protobuf"}
+"""The exporters that speak it, and which protocol; None is as the environment says."""
+ENDPOINTS = {"grpc": "http://localhost:4317", "http/protobuf": "http://localhost:4318"}
+"""OpenTelemetry's own defaults."""
 
 DEFAULTS = {
     "OTEL_SEMCONV_STABILITY_OPT_IN": "http",
@@ -37,9 +45,32 @@ def start(environ: MutableMapping[str, str]) -> None:
     if isinstance(trace.get_tracer_provider(), TracerProvider):
         return  # opentelemetry-instrument was here first
     try:
-        OpenTelemetryConfigurator().configure()  # pyright: ignore[reportUnknownMemberType] - untyped keywords
+        with _in_words():
+            OpenTelemetryConfigurator().configure()  # pyright: ignore[reportUnknownMemberType] - untyped keywords
     except Exception as error:
-        raise TelemetryError(f"OTEL_*: {error}") from error
+        said_by = "OTEL_CONFIG_FILE" if environ.get("OTEL_CONFIG_FILE") else "OTEL_*"
+        raise TelemetryError(f"{said_by}: {error}") from error
+
+
+@contextmanager
+def _in_words() -> Generator[None]:
+    """Whatever OpenTelemetry logs goes to stderr as a line for people: our own log has not begun yet."""
+    logger, handler = logging.getLogger("opentelemetry"), logging.StreamHandler()
+    handler.setFormatter(Words())
+    handler.setLevel(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class Words(logging.Formatter):
+    """The message alone, without the stack."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        return f"parley: {record.getMessage()}"
 
 
 def settle(environ: MutableMapping[str, str]) -> None:
@@ -59,15 +90,14 @@ def _settle(environ: MutableMapping[str, str], name: str, value: str) -> None:
 
 def _settle_signal(environ: MutableMapping[str, str], signal: str) -> None:
     """An endpoint without an exporter means otlp; its port says which protocol, where nothing else does."""
-    endpoint = environ.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or environ.get(
-        "OTEL_EXPORTER_OTLP_ENDPOINT"
-    )
+    endpoint = _said(environ, signal, "ENDPOINT")
     if not endpoint:
         return
     _settle(environ, f"OTEL_{signal}_EXPORTER", "otlp")
-    protocol = f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL"
-    if not (environ.get(protocol) or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")):
-        environ[protocol] = "http/protobuf" if _port(endpoint) == HTTP_PORT else "grpc"
+    if not _said(environ, signal, "PROTOCOL"):
+        environ[f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL"] = (
+            "http/protobuf" if _port(endpoint) == HTTP_PORT else "grpc"
+        )
 
 
 def _port(endpoint: str) -> int | None:
@@ -86,6 +116,37 @@ def _name_service(environ: MutableMapping[str, str]) -> None:
     if "service.version" not in named:
         ours = f"service.version={version('parley')}"
         environ["OTEL_RESOURCE_ATTRIBUTES"] = ",".join([*given, ours])
+
+
+class Endpoint(Struct, frozen=True):
+    """Where a signal leaves by OTLP; `protocol` is grpc or http/protobuf."""
+
+    signal: str
+    url: str
+    protocol: str
+
+
+def endpoints(environ: Mapping[str, str]) -> Sequence[Endpoint]:
+    """Say where each signal would leave by OTLP; `OTEL_CONFIG_FILE` is not read."""
+    settled = dict(environ)
+    settle(settled)
+    if settled.get("OTEL_CONFIG_FILE") or settled.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return ()
+    return tuple(each for signal in SIGNALS for each in _endpoints(settled, signal))
+
+
+def _endpoints(environ: Mapping[str, str], signal: str) -> Iterator[Endpoint]:
+    for exporter in environ.get(f"OTEL_{signal}_EXPORTER", "").split(","):
+        if exporter.strip() in OTLP:
+            said = _said(environ, signal, "PROTOCOL") or "grpc"
+            protocol = OTLP[exporter.strip()] or said
+            url = _said(environ, signal, "ENDPOINT") or ENDPOINTS.get(protocol, "")
+            yield Endpoint(signal.lower(), url, protocol)
+
+
+def _said(environ: Mapping[str, str], signal: str, what: str) -> str | None:
+    """What the operator says of a signal, or of all."""
+    return environ.get(f"OTEL_EXPORTER_OTLP_{signal}_{what}") or environ.get(f"OTEL_EXPORTER_OTLP_{what}")
 
 
 def stop(deadline: float = 2.0) -> bool:

@@ -204,8 +204,15 @@ class OpenTurn:
 class Recorder:
     """Makes turns; holds the sinks they are told to."""
 
-    def __init__(self, sinks: Sequence[Guarded], judge: Judge, clock: Clock = time.perf_counter) -> None:
-        self._sinks, self._judge, self._clock = sinks, judge, clock
+    def __init__(
+        self,
+        sinks: Sequence[Guarded],
+        judge: Judge,
+        clock: Clock = time.perf_counter,
+        *,
+        content: bool = False,
+    ) -> None:
+        self._sinks, self._judge, self._clock, self._content = sinks, judge, clock, content
 
     @contextmanager
     def turn(self, turn_id: str, route: str, client_request_id: str | None = None) -> Generator[OpenTurn]:
@@ -228,6 +235,8 @@ class Recorder:
                 self._tell(turn.close(ended_by), span, server)
 
     def _tell(self, record: TurnRecord, span: Span, server: Span) -> None:
+        if self._content:
+            span.set_attributes(spans.of_content(record))
         spans.finish(span, spans.of_turn(record), record.failure)
         spans.finish(server, spans.of_server(record), _failed(record))
         for sink in self._sinks:

@@ -72,7 +72,6 @@ class Guarded:
 
     def __init__(self, name: str, sink: Sink) -> None:
         self.name, self.sink = name, sink
-        count_failure(name, 0)
 
     def opened(self, opening: TurnOpening) -> None:
         """Tell the sink, whatever it does."""
@@ -91,5 +90,8 @@ class Guarded:
 
 
 def guard(sinks: Iterable[tuple[str, Sink]]) -> Sequence[Guarded]:
-    """Put each sink behind its guard."""
+    """Put each sink behind its guard, its series of failures at 0 from the start."""
+    sinks = tuple(sinks)
+    for name, _ in sinks:
+        count_failure(name, 0)
     return tuple(Guarded(name, sink) for name, sink in sinks)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-from telemetry import names
+from telemetry import log, names
 from telemetry.failure import Failure
 from telemetry.record import ModelCall, RateLimit, ToolCall, TurnRecord, Usage
 
@@ -31,7 +31,17 @@ def finish(span: Span, attributes: Attributes, failure: Failure | None) -> None:
     """Write what is known at the end; a failure sets `error.type` and the status."""
     span.set_attributes(attributes)
     if failure:
+        span.set_attribute(names.ERROR_TYPE, failure.code.value)
         span.set_status(Status(StatusCode.ERROR, failure.code))
+
+
+def of_content(record: TurnRecord) -> Attributes:
+    """What was asked, in the conventions' form; only for those who chose to export content."""
+    query = record.opening.query
+    if query is None:
+        return {}
+    message = {"role": "user", "parts": [{"type": "text", "content": query}]}
+    return {names.INPUT_MESSAGES: log.encode([message])}
 
 
 def of_turn(record: TurnRecord) -> Attributes:
@@ -93,7 +103,6 @@ def of_failure(failure: Failure | None) -> dict[str, Value]:
     if not failure:
         return {}
     return {
-        names.ERROR_TYPE: failure.code.value,
         names.ERROR_CATEGORY: failure.category.value,
         names.ERROR_CODE: failure.code.value,
         names.ERROR_FAULT: failure.fault.value,

@@ -5,11 +5,18 @@ Refuses nothing but leftovers: whatever a test started is ended with it.
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.harness.otlp import Receiver
+from tests.harness.postgres import Postgres
 from tests.harness.service import PROGRAM, Service
+
+# a slow machine is no failure: no example has a deadline
+settings.register_profile("parley", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("parley")
 
 SOON = {
     "OTEL_BSP_SCHEDULE_DELAY": "100",
@@ -30,6 +37,21 @@ def receiver() -> Iterator[Receiver]:
     """The receiver that the shared service exports to."""
     with Receiver() as receiver:
         yield receiver
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The PostgreSQL server that tests share; each makes a database of its own. Tests leave it running."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new, empty database: a test that asks for it runs once on each engine."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/var/parley.db"
+    return request.getfixturevalue("postgres").database()
 
 
 @pytest.fixture(scope="session")

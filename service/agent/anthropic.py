@@ -36,6 +36,7 @@ BASE_URL = "https://api.anthropic.com"
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 30.0
 """How long the API may say nothing, before its first byte or between two."""
+OK = 200
 TOO_MANY_REQUESTS = 429
 OVERLOADED = 529
 NO_ANSWER = ValueError | LookupError | AttributeError | TypeError
@@ -159,11 +160,17 @@ def _of_status(error: APIStatusError) -> UpstreamError:
     codes = {OVERLOADED: UpstreamOverloaded, TOO_MANY_REQUESTS: UpstreamRateLimited}
     kind = codes.get(error.status_code) or kinds.get(error.type or "") or UpstreamFailed
     return kind(
-        f"The model's API answered with status {error.status_code}.",
+        _said(error.status_code),
         status=error.status_code,
         request_id=error.request_id,
         retry_after_ms=_retry_after_ms(error.response.headers.get("retry-after")),
     )
+
+
+def _said(status: int) -> str:
+    if status == OK:
+        return "The model's API reported an error in the middle of its answer."
+    return f"The model's API answered with status {status}."
 
 
 def _retry_after_ms(header: str | None) -> int | None:

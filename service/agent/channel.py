@@ -5,7 +5,7 @@ Closing either end wakes the other; nobody waits for ever.
 
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, create_memory_object_stream
 
-from service.agent.events import Began, Event
+from service.agent.events import Began, Event, Text
 from service.errors import ClientGone
 
 CAPACITY = 64
@@ -18,6 +18,12 @@ class Channel:
     def __init__(self) -> None:
         self._speak, self._hear = create_memory_object_stream[Event](CAPACITY)
         self._begun = False
+        self._texts: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """The answer as far as it was said."""
+        return "".join(self._texts)
 
     async def say(self, event: Event) -> None:
         """Hand over an event.
@@ -27,6 +33,7 @@ class Channel:
         """
         try:
             await self._speak.send(event)
+            self._texts += [event.text] if isinstance(event, Text) else []
         except (BrokenResourceError, ClosedResourceError) as error:
             raise ClientGone from error
 

@@ -12,6 +12,7 @@ from service.agent import patience
 from service.agent.channel import Channel
 from service.agent.cost import Prices
 from service.agent.events import Began, Text, ToolEnded, ToolStarted
+from service.agent.hold import Message
 from service.agent.model import (
     Answering,
     ContentBegan,
@@ -52,8 +53,8 @@ class Agent(Struct, frozen=True):
     max_rounds: int
 
 
-async def converse(agent: Agent, turn: OpenTurn, prompt: Prompt, channel: Channel) -> None:
-    """Answer one question, saying each event as it comes.
+async def converse(agent: Agent, turn: OpenTurn, prompt: Prompt, channel: Channel) -> Sequence[Message]:
+    """Answer one question, saying each event as it comes; return what was said after the prompt.
 
     Raises:
         ServiceError: when the model's API fails, or asks for tools in more rounds than allowed.
@@ -63,21 +64,23 @@ async def converse(agent: Agent, turn: OpenTurn, prompt: Prompt, channel: Channe
         reply = await _ask(agent, turn, structs.replace(prompt, messages=tuple(messages)), channel)
         if not reply.tool_uses and reply.stop_reason != "pause_turn":
             await channel.begin(_began(turn))  # an answer without content begins all the same
-            return
+            return [*messages[len(prompt.messages) :], *_spoken(reply)]
         if rounds_left:
             messages += await _go_on(agent.tools, turn, reply, channel)
     raise UpstreamFailed(f"The model asked for tools in more than {agent.max_rounds} rounds.")
 
 
-async def _go_on(tools: Tools, turn: OpenTurn, reply: Reply, channel: Channel) -> list[Mapping[str, Any]]:
+async def _go_on(tools: Tools, turn: OpenTurn, reply: Reply, channel: Channel) -> Sequence[Message]:
     """What the model is told next: its own words, unchanged, and what its tools gave."""
-    messages: list[Mapping[str, Any]] = []
-    if reply.content:
-        messages.append({"role": "assistant", "content": list(reply.content)})
+    messages = [*_spoken(reply)]
     if reply.tool_uses:
         results = [await _run(tools, turn, use, channel) for use in reply.tool_uses]
         messages.append({"role": "user", "content": results})
     return messages
+
+
+def _spoken(reply: Reply) -> Sequence[Message]:
+    return [{"role": "assistant", "content": list(reply.content)}] if reply.content else []
 
 
 async def _ask(agent: Agent, turn: OpenTurn, prompt: Prompt, channel: Channel) -> Reply:

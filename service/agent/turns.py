@@ -4,16 +4,18 @@ Refuses to end twice: the first reason wins, and a second cancel cannot break in
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
-from service.agent.channel import Channel
-from service.agent.events import Event
+from service.agent.hold import Hold, Message, Settlement
 from service.agent.loop import Agent, converse
+from service.agent.memory import Memory, Talk, Topic
 from service.agent.model import Prompt
-from service.errors import ClientGone, RateLimited, ServiceError, ShutDown, ShuttingDown, TurnTimeout
-from telemetry.record import Caller, Decision, RateLimit, TurnRecord
+from service.agent.running import Gate, RunningTurn
+from service.errors import RateLimited, ShutDown, ShuttingDown, TurnTimeout
+from telemetry.record import Caller, Decision, RateLimit
 from telemetry.recorder import OpenTurn, Recorder
 
 
@@ -25,6 +27,8 @@ class Question(Struct, frozen=True, kw_only=True):
     model: str
     max_tokens: int
     streamed: bool
+    continues: bool = False
+    """Whether the caller named the conversation, so that it may be there."""
 
 
 class Ask(Protocol):
@@ -42,16 +46,16 @@ class Ask(Protocol):
         """What is asked; raises the Refusal that fits."""
         ...
 
-
-class Gate(Protocol):
-    """The limiter, with its mode and the roles' numbers applied; None where limits are off."""
-
-    def admit(self, caller: Caller) -> RateLimit | None:
-        """Decide, and count the request where it is admitted."""
+    def claim(self, caller: Caller) -> "Claim | None":
+        """The turn's hold on the request's Idempotency-Key; None where it has none."""
         ...
 
-    def peek(self, caller: Caller) -> RateLimit | None:
-        """Say how the caller stands; costs nothing."""
+
+class Claim(Hold, Protocol):
+    """A hold on an Idempotency-Key."""
+
+    async def take(self) -> None:
+        """Hold it; raises Conflict, IdempotencyMismatch or DatabaseError."""
         ...
 
 
@@ -63,68 +67,12 @@ class Terms(Struct, frozen=True, kw_only=True):
     grace: float
 
 
-class RunningTurn:
-    """A turn under way: listen to it, or leave it."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._task: asyncio.Task[None] | None = None
-        self.channel = Channel()
-        self.turn: OpenTurn | None = None
-        self.reason: BaseException | None = None
-
-    def begin(self, task: asyncio.Task[None]) -> None:
-        """The task that runs it exists."""
-        self._task = task
-
-    def end(self, reason: BaseException) -> None:
-        """Make it end for this reason, at once; does nothing when it ends already."""
-        if self.reason is None and self.record is None:
-            self.reason = reason
-            if self.turn and self._task:  # before that, the turn looks at the reason when it opens
-                self.turn.reason = reason
-                self._task.cancel()
-
-    def leave(self) -> None:
-        """The listener goes; a turn still running ends as `client_gone`."""
-        self.end(ClientGone())
-        self.channel.leave()
-
-    async def hear(self) -> Event | None:
-        """What is said next; None when the turn is over."""
-        return await self.channel.hear()
-
-    async def ended(self) -> TurnRecord:
-        """Wait for the record; the wait may be cancelled, the turn is not."""
-        if self._task:
-            await asyncio.wait((self._task,))
-        if self.record is None:
-            raise ServiceError("The turn left no record.")
-        return self.record
-
-    @property
-    def record(self) -> TurnRecord | None:
-        """The record, once the turn is over."""
-        return self.turn.record if self.turn else None
-
-    @property
-    def streamed(self) -> bool:
-        """Whether the caller wants a stream, as far as that is known."""
-        return self.turn is not None and self.turn.opening.streamed
-
-    @property
-    def standing(self) -> RateLimit | None:
-        """How the caller stands with the limiter; None for a caller nobody knows, or without limits."""
-        if not self.turn or not self.turn.opening.caller:
-            return None
-        return self.turn.opening.rate_limit or self._gate.peek(self.turn.opening.caller)
-
-
 class Turns:
     """Starts turns and knows those that run."""
 
-    def __init__(self, recorder: Recorder, gate: Gate, agent: Agent, terms: Terms) -> None:
+    def __init__(self, recorder: Recorder, gate: Gate, agent: Agent, terms: Terms, memory: Memory) -> None:
         self._recorder, self._gate, self._agent, self._terms = recorder, gate, agent, terms
+        self.memory, self._settlement = memory, Settlement()
         self._running: dict[asyncio.Task[None], RunningTurn] = {}
         self.stopping = False
 
@@ -137,6 +85,10 @@ class Turns:
         running.begin(task)
         return running
 
+    def standing(self, caller: Caller) -> RateLimit | None:
+        """How a caller stands with the limiter; costs nothing."""
+        return self._gate.peek(caller)
+
     async def stop(self) -> None:
         """Take no new turns, give the running ones their grace, then end them and wait for their records."""
         self.stopping = True
@@ -146,16 +98,22 @@ class Turns:
             running.end(ShutDown("The service is shutting down."))
         if self._running:
             await asyncio.wait(self._running)
+        await self._settlement.stop()
 
     async def _run(self, running: RunningTurn, ask: Ask) -> None:
+        try:
+            await self._to_record(running, ask)
+            await self._settlement.settle(running.holds, running.answer)
+        finally:
+            running.channel.finish()
+
+    async def _to_record(self, running: RunningTurn, ask: Ask) -> None:
         try:
             with self._recorder.turn(ask.turn_id, ask.route, ask.client_request_id) as turn:
                 running.turn = turn
                 await self._within_deadline(running, turn, ask)
         except (Exception, asyncio.CancelledError):  # noqa: BLE001, S110 - the record says what happened
             pass
-        finally:
-            running.channel.finish()
 
     async def _within_deadline(self, running: RunningTurn, turn: OpenTurn, ask: Ask) -> None:
         late = TurnTimeout(f"The turn took longer than {self._terms.deadline:g} s.")
@@ -163,12 +121,13 @@ class Turns:
         try:
             if running.reason:
                 raise running.reason
-            prompt = await self._admit(turn, ask)
-            await converse(self._agent, turn, prompt, running.channel)
+            prompt = await self._admit(running, turn, ask)
+            answered = await converse(self._agent, turn, prompt, running.channel)
+            running.said = *prompt.messages[-1:], *answered
         finally:
             timer.cancel()
 
-    async def _admit(self, turn: OpenTurn, ask: Ask) -> Prompt:
+    async def _admit(self, running: RunningTurn, turn: OpenTurn, ask: Ask) -> Prompt:
         """Everything that may refuse a turn, in the contract's order."""
         if self.stopping:
             raise ShuttingDown("The service is shutting down.", retry_after_ms=1_000)
@@ -181,9 +140,21 @@ class Turns:
             query=question.message,
             streamed=question.streamed,
         )
+        history = await self._hold(running, ask, caller, question)
         self._limit(turn, caller)
         turn.admitted()
-        return self._prompt(question)
+        return self._prompt(question, history)
+
+    async def _hold(
+        self, running: RunningTurn, ask: Ask, caller: Caller, question: Question
+    ) -> Sequence[Message]:
+        """Take what the turn needs for itself alone, and return what was said before."""
+        if claim := ask.claim(caller):
+            running.holds.append(claim)  # before it is taken: a turn that is cancelled meanwhile lets go too
+            await claim.take()
+        talk = Talk(self.memory, _topic(caller, question), ask.turn_id)
+        running.holds.append(talk)
+        return await talk.take()
 
     def _limit(self, turn: OpenTurn, caller: Caller) -> None:
         limit = self._gate.admit(caller)
@@ -191,11 +162,21 @@ class Turns:
         if limit and limit.decision is Decision.DENIED:
             raise RateLimited(limit)
 
-    def _prompt(self, question: Question) -> Prompt:
+    def _prompt(self, question: Question, history: Sequence[Message]) -> Prompt:
         return Prompt(
             model=question.model,
             system=self._terms.system,
-            messages=({"role": "user", "content": question.message},),
+            messages=(*history, {"role": "user", "content": question.message}),
             tools=self._agent.tools.definitions,
             max_tokens=question.max_tokens,
         )
+
+
+def _topic(caller: Caller, question: Question) -> Topic:
+    return Topic(
+        user_id=caller.user_id,
+        conversation_id=question.conversation_id,
+        message=question.message,
+        model=question.model,
+        named=question.continues,
+    )

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from telemetry import log
 from telemetry.record import RateLimit, ToolCall, TurnRecord
 from telemetry.timestamp import timestamp
 
@@ -22,16 +23,16 @@ class AuditRow(Struct, frozen=True, kw_only=True):
     action: str
     actor_id: str | None
     role: str | None
-    outcome: str
+    outcome: str | None
     category: str | None
     code: str | None
     model: str | None
-    trace_id: str
+    trace_id: str | None
     request_id: str
     input_tokens: int
     output_tokens: int
     cost_micros: int
-    response_time_ms: int
+    response_time_ms: int | None
     count: int
     metadata: str
     query: str | None
@@ -59,18 +60,55 @@ def row_of(record: TurnRecord) -> AuditRow:
         cost_micros=record.cost_micros,
         response_time_ms=record.milliseconds,
         count=1,
-        metadata=msgspec.json.encode(metadata(record), order="deterministic").decode(),
+        metadata=_canonical(metadata(record)),
         query=opening.query,
         created_at=opening.opened_at,
     )
 
 
+def _canonical(fields: Mapping[str, Any]) -> str:
+    """JSON that is the same every time; what a model or a client named oddly costs no row."""
+    try:
+        return msgspec.json.encode(fields, order="deterministic").decode()
+    except UnicodeEncodeError:
+        return msgspec.json.encode(log.printable(fields), order="deterministic").decode()
+
+
 def metadata(record: TurnRecord) -> dict[str, Any]:
     """What a reader asks a row for, under the contract's names (section 6)."""
-    opening, failure, usage = record.opening, record.failure, record.usage
+    return {**_asked(record), **_ended(record), **_spent(record), **_steps(record), "count": 1}
+
+
+def _asked(record: TurnRecord) -> dict[str, Any]:
+    opening, caller = record.opening, record.opening.caller
     return {
+        "timestamp": timestamp(opening.opened_at),
+        "requestId": opening.turn_id,
+        "clientRequestId": opening.client_request_id,
+        "traceId": opening.trace_id,
+        "role": caller.role if caller else None,
+        "credentialId": caller.credential_id if caller else None,
+        "conversationId": opening.conversation_id,
+        "model": opening.model,
+        "streamed": opening.streamed,
+    }
+
+
+def _ended(record: TurnRecord) -> dict[str, Any]:
+    failure = record.failure
+    return {
+        "outcome": record.outcome.value,
+        "category": failure.category.value if failure else None,
+        "code": failure.code.value if failure else None,
+        "stopReason": record.stop_reason,
         "responseLength": record.response_length,
-        "toolsCalled": record.tools_called,
+        "responseTime": record.milliseconds,
+    }
+
+
+def _spent(record: TurnRecord) -> dict[str, Any]:
+    usage = record.usage
+    return {
         "usage": {
             "inputTokens": usage.input_tokens,
             "outputTokens": usage.output_tokens,
@@ -80,26 +118,17 @@ def metadata(record: TurnRecord) -> dict[str, Any]:
         },
         "cost": record.cost_micros / 1_000_000,
         "pricedAs": sorted({call.priced_as for call in record.model_calls if call.priced_as}),
-        "timestamp": timestamp(opening.opened_at),
-        "outcome": record.outcome.value,
-        "category": failure.category.value if failure else None,
-        "code": failure.code.value if failure else None,
-        "role": opening.caller.role if opening.caller else None,
-        "credentialId": opening.caller.credential_id if opening.caller else None,
-        "model": opening.model,
-        "conversationId": opening.conversation_id,
-        "stopReason": record.stop_reason,
-        "streamed": opening.streamed,
-        "traceId": opening.trace_id,
-        "requestId": opening.turn_id,
-        "clientRequestId": opening.client_request_id,
-        "responseTime": record.milliseconds,
+    }
+
+
+def _steps(record: TurnRecord) -> dict[str, Any]:
+    return {
         "modelCalls": [
             _model_call(call.model, len(call.attempts), call.response_id) for call in record.model_calls
         ],
+        "toolsCalled": record.tools_called,
         "toolCalls": [_tool_call(call) for call in record.tool_calls],
-        "rateLimit": _rate_limit(opening.rate_limit),
-        "count": 1,
+        "rateLimit": _rate_limit(record.opening.rate_limit),
     }
 
 

@@ -58,8 +58,11 @@ class AuditSink:
         """Nothing yet: here the journal's intent will be written."""
 
     def closed(self, record: TurnRecord) -> None:
-        """Owe the store a row."""
-        row = row_of(record)
+        """Owe the store the turn's row."""
+        self.note(row_of(record))
+
+    def note(self, row: AuditRow) -> None:
+        """Owe the store a row, whatever it is about; it is written in the sink's own time."""
         self._waiting[row.id] = row
         self._begun.add(1)
         if len(self._waiting) > self._capacity:

@@ -1,1 +1,1 @@
-"""Who may call: credential -> Caller. Knows no HTTP beyond the header's text, and no SQL."""
+"""Who may call: credential -> Caller. Knows no HTTP beyond the headers' text, and no SQL."""

@@ -19,6 +19,8 @@ class Derived:
 
     def __init__(self, root: Secret) -> None:
         self.pepper = _expand(root, "api-key pepper")
+        self.cursor = _expand(root, "page cursor")
+        self.session = _expand(root, "session cookie")
         self._pseudonym = _expand(root, "user pseudonym")
 
     def pseudonym(self, user_id: str) -> str:

@@ -14,6 +14,9 @@ def keep(path: Path, make: str) -> str:
     """Return what the file holds; write `make` into it first where there is none. Only the owner reads it.
 
     Two processes that start together agree: the first to create the file wins.
+
+    Raises:
+        OSError: it cannot be written or read, or is empty: an empty secret would be everybody's.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_suffix(f".{os.getpid()}.{secrets.token_hex(4)}")
@@ -25,7 +28,9 @@ def keep(path: Path, make: str) -> str:
         pass
     finally:
         draft.unlink()
-    return path.read_text().strip()
+    if kept := path.read_text().strip():
+        return kept
+    raise OSError(f"{path} is empty; remove it to have another made.")
 
 
 def root_secret(directory: Path) -> Secret:

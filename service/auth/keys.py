@@ -15,7 +15,8 @@ from msgspec import Struct
 from service.errors import Unauthenticated
 from telemetry.record import Caller
 
-FORM = re.compile(r"parley_(?P<id>[0-9a-f]{16})_[0-9a-f]{64}")
+PREFIX = "parley_"
+FORM = re.compile(rf"{PREFIX}(?P<id>[0-9a-f]{{16}})_[0-9a-f]{{64}}")
 REASON = "The API key is unknown, expired or revoked."
 NOBODY = "0" * 64
 """What an unknown key is compared with."""
@@ -62,7 +63,7 @@ class NewKey(Struct, frozen=True):
 def make_key(pepper: bytes) -> NewKey:
     """Make a key of 256 random bits."""
     key_id, secret = secrets.token_hex(8), secrets.token_hex(32)
-    key = f"parley_{key_id}_{secret}"
+    key = f"{PREFIX}{key_id}_{secret}"
     return NewKey(key_id, key, digest_of(key, pepper))
 
 
@@ -72,19 +73,18 @@ def digest_of(key: str, pepper: bytes) -> str:
 
 
 class KeyDoor:
-    """Lets callers in by `Authorization: Bearer <API key>`."""
+    """Lets callers in by their API key."""
 
     def __init__(self, keys: Keys, pepper: bytes, pseudonym: Callable[[str], str], clock: Clock) -> None:
         self._keys, self._pepper, self._pseudonym, self._clock = keys, pepper, pseudonym, clock
 
-    async def identify(self, authorization: str | None) -> Caller:
-        """Name the caller by the header's text.
+    async def identify(self, key: str) -> Caller:
+        """Name the caller by the key.
 
         Raises:
-            Unauthenticated: there is no credential, or it does not hold.
+            Unauthenticated: it does not hold.
             DatabaseError: nobody could look.
         """
-        key = bearer(authorization)
         found = FORM.fullmatch(key)
         held = await self._keys.find(found["id"]) if found else None
         digest = digest_of(key, self._pepper)
@@ -103,15 +103,3 @@ class KeyDoor:
     def _lives(self, held: Held) -> bool:
         now = self._clock()
         return held.revoked_at is None and (held.expires_at is None or now < held.expires_at)
-
-
-def bearer(authorization: str | None) -> str:
-    """The token of a Bearer header.
-
-    Raises:
-        Unauthenticated: there is no header, or another scheme.
-    """
-    scheme, _, token = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip().isascii() or not token.strip():
-        raise Unauthenticated("An API key is required: Authorization: Bearer <key>.")
-    return token.strip()

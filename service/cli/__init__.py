@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from config import SettingsError
-from service.cli import keys, migrate, serve, settings, simulate
-from service.errors import ServiceError
+from service.cli import audit, check, keys, limits, migrate, serve, settings, simulate, usage
+from service.cli.asking import option
+from service.errors import InvalidRequest, ServiceError
 from telemetry.providers import TelemetryError
 from telemetry.sink import UnknownSink
 
-COMMANDS = (serve, migrate, settings, keys, simulate)
+COMMANDS = (serve, migrate, settings, check, keys, audit, usage, limits, simulate)
 """Each adds a parser and sets `run` to a function of the arguments that returns the exit status."""
 
 WRONG_USE = 2
@@ -31,6 +32,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _refuse(error.problems)
     except (TelemetryError, UnknownSink, OSError) as error:
         return _refuse((str(error),))
+    except InvalidRequest as error:
+        return _refuse([f"{option(each.field)}: {each.message}" for each in error.fields])
     except ServiceError as error:
         return _refuse((error.detail,))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config.settings import ROLE_NAME
+from service.auth.credentials import USER_NAME
 from service.auth.derive import Derived
 from service.auth.development import keep
 from service.auth.keys import FORM, NewKey, digest_of, make_key
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from service.app import House
 
 SCOPES = ("audit:content",)
-USER = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]{1,128}")
+USER = re.compile(USER_NAME)
 """An argument that is no UTF-8 comes as surrogates, which neither a database nor a terminal takes."""
 SPAN = re.compile(r"(?P<number>[1-9][0-9]{0,4})(?P<unit>[dhm])")
 UNITS = {"d": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000}
@@ -149,7 +150,8 @@ def _time(moment: int | None) -> str | None:
 
 
 def _print(given: argparse.Namespace, data: Any, words: str) -> None:
-    sys.stdout.write((json.dumps(data) if given.json else words) + "\n")
+    text = json.dumps(data) if given.json else words.encode("utf-8", "replace").decode()
+    sys.stdout.write(text + "\n")  # an argument may hold what no terminal takes
 
 
 def _user(text: str) -> str:

@@ -13,6 +13,7 @@ from telemetry import log, providers
 
 SIMULATED = "Model: simulator (ANTHROPIC_API_KEY asks a real one; markers: parley simulate --help)"
 DEVELOPER, DEVELOPER_ROLE = "dev", "AUDITEE"
+HEAD, HEAD_ROLE = "dev-auditor", "AUDIT_HEAD"
 
 
 def add(commands: Any) -> None:
@@ -35,21 +36,24 @@ def run(given: argparse.Namespace) -> int:
 
 
 async def _serve(settings: Settings, root: Secret) -> None:
-    from service import server  # noqa: PLC0415 - costs a second that other commands need not spend
+    # costs a second that other commands need not spend
+    from service import server  # noqa: PLC0415 - as above
+    from service.web import console  # noqa: PLC0415 - as above
 
     async def ready(house: server.House, address: str) -> None:
         if settings.environment == "development":
             key = await keys.keep_development_key(house, state.folder(settings), DEVELOPER, DEVELOPER_ROLE)
-            _greet(settings, key)
+            _greet(settings, key, console.link(address, house.sessions.invite(HEAD, HEAD_ROLE)))
         _say(f"Ready: {address}")
 
     await server.serve(settings, root, ready)
 
 
-def _greet(settings: Settings, key: str) -> None:
+def _greet(settings: Settings, key: str, sign_in: str) -> None:
     if settings.model.simulated:
         _say(SIMULATED)
     _say(f"API key: {key}")
+    _say(f"Console: {sign_in}")
 
 
 def _say(words: str) -> None:

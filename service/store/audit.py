@@ -3,13 +3,21 @@
 Refuses to write an event twice: whatever id is already there stays as it is, its content too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Protocol
 
-from service.store.engine import Batch, WalEngine
+import msgspec
+from msgspec import Struct
+from piccolo.querystring import QueryString
+
+from service.store.engine import Batch, StoreEngine
 from service.store.tables import AuditContent, AuditEvent, column_names, insertion
-from service.store.text import storable
+from service.store.text import storable, storable_json
+
+TOOL = "INSERT INTO audit_event_tool (event_id, tool, created_at) VALUES ({}, {}, {}) ON CONFLICT DO NOTHING"
+"""What is found by its tool; a replay of a row whose event is there changes nothing."""
 
 
 class AuditRow(Protocol):
@@ -116,13 +124,18 @@ class AuditRow(Protocol):
         ...
 
 
+class _Called(Struct, rename="camel"):
+    tools_called: tuple[str, ...] = ()
+
+
 class AuditStore:
     """Where audit rows end up."""
 
-    def __init__(self, engine: WalEngine) -> None:
+    def __init__(self, engine: StoreEngine) -> None:
         self._engine = engine
         self._event_sql = insertion(AuditEvent())
         self._content_sql = insertion(AuditContent())
+        self._tool_sql = QueryString(TOOL, "", "", 0).compile_string(engine_type=engine.engine_type)[0]
 
     async def append(self, rows: Sequence[AuditRow]) -> None:
         """Write the rows and their content in one transaction; ids that are already there change nothing.
@@ -140,18 +153,36 @@ class AuditStore:
         await self._engine.write(
             Batch(self._event_sql, map(_event_values, batch)),
             Batch(self._content_sql, map(_content_values, contents)),
+            Batch(self._tool_sql, chain.from_iterable(map(_tool_values, batch))),
         )
 
 
-_event_fields = attrgetter(*column_names(AuditEvent))
+_event_columns = column_names(AuditEvent)
+_event_fields = attrgetter(*_event_columns)
+_metadata = _event_columns.index("metadata")
 
 
 def _event_values(row: AuditRow) -> tuple[object, ...]:
-    return tuple(map(_value, _event_fields(row)))
+    values = [*map(_value, _event_fields(row))]
+    values[_metadata] = storable_json(row.metadata)
+    return tuple(values)
 
 
 def _content_values(row: AuditRow) -> tuple[object, ...]:
     return _value(row.id), _value(row.actor_id), _value(row.query)
+
+
+def _tool_values(row: AuditRow) -> Iterator[tuple[object, ...]]:
+    for tool in _tools_of(row.metadata):
+        yield _value(row.id), _value(tool), row.created_at
+
+
+def _tools_of(metadata: str) -> Sequence[str]:
+    """The tools of an event's metadata; none where it is no such JSON, which is the database's to refuse."""
+    try:
+        return msgspec.json.decode(metadata, type=_Called).tools_called
+    except (msgspec.MsgspecError, UnicodeError, TypeError):
+        return ()
 
 
 def _value(value: Any) -> object:

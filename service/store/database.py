@@ -7,31 +7,46 @@ from functools import partial
 
 from piccolo.querystring import QueryString
 
+from service.errors import DatabaseError
 from service.store.audit import AuditStore
-from service.store.engine import WalEngine
+from service.store.conversations import ConversationStore
+from service.store.engine import StoreEngine, promptly
+from service.store.idempotency import IdempotencyStore
 from service.store.keys import KeyStore
-from service.store.location import path_of, prepare
-from service.store.migrate import migrate, read_migrations
+from service.store.migration import read_migrations
+from service.store.postgres.engine import PoolEngine, open_pool
+from service.store.postgres.location import is_server, location_of
+from service.store.postgres.migrate import migrate as migrate_server
+from service.store.questions import Questions
+from service.store.sessions import SessionStore
+from service.store.sqlite.engine import WalEngine
+from service.store.sqlite.location import path_of, prepare
+from service.store.sqlite.migrate import migrate as migrate_file
 from service.store.tables import bind
 
 BUSY_TIMEOUT_MS = 5_000
 
 
 class Database:
-    """An open database and the stores in it; close it to end its threads."""
+    """An open database and the stores in it; close it to end its threads and connections."""
 
-    def __init__(self, engine: WalEngine) -> None:
+    def __init__(self, engine: StoreEngine) -> None:
         self._engine = engine
         self.audit = AuditStore(engine)
         self.keys = KeyStore(engine)
+        self.conversations = ConversationStore(engine)
+        self.idempotency = IdempotencyStore(engine)
+        self.sessions = SessionStore(engine)
+        self.questions = Questions(engine)
 
     async def ping(self) -> None:
-        """Ask the database for a sign of life; does not wait for writes.
+        """Ask the database for a sign of life, for two seconds; does not wait for writes.
 
         Raises:
             DatabaseError: There is none.
         """
-        await self._engine.run_querystring(QueryString("SELECT 1"))
+        async with promptly():
+            await self._engine.run_querystring(QueryString("SELECT 1"))
 
     async def close(self) -> None:
         """Finish what was accepted and end; further calls are a DatabaseError, closing again is nothing."""
@@ -39,20 +54,17 @@ class Database:
 
 
 async def open_database(url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Database:
-    """Open the database of a URL, make it where there is none, and migrate it.
+    """Open the database of a URL, make the file where there is none, and migrate it.
 
     Args:
-        url: `sqlite:///relative/path.db` or `sqlite:////absolute/path.db`.
-        busy_timeout_ms: How long one write waits for another process's write lock.
+        url: `sqlite:///relative/path.db`, `sqlite:////absolute/path.db` or a `postgresql://` URL.
+        busy_timeout_ms: How long one write waits for another process's write lock on a file.
 
     Raises:
         DatabaseError: It cannot be opened or migrated; the sentence says why, the cause has the details.
     """
-    path = path_of(url)
-    prepare(path)
-    engine = WalEngine(path, busy_timeout_ms)
+    engine = await _open_server(url) if is_server(url) else await _open_file(url, busy_timeout_ms)
     try:
-        await engine.writer.run(partial(migrate, read_migrations(engine.engine_type)))
         bind(engine)
         database = Database(engine)
         await database.ping()
@@ -60,3 +72,34 @@ async def open_database(url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> 
         await engine.close()
         raise
     return database
+
+
+async def _open_file(url: str, busy_timeout_ms: int) -> WalEngine:
+    path = path_of(url)
+    prepare(path)
+    engine = WalEngine(path, busy_timeout_ms)
+    try:
+        await engine.writer.run(partial(migrate_file, read_migrations(engine.engine_type)))
+    except BaseException:
+        await engine.close()
+        raise
+    return engine
+
+
+async def _open_server(url: str) -> PoolEngine:
+    location = location_of(url)
+    try:
+        return await _open_migrated(location.url)
+    except DatabaseError as error:
+        raise DatabaseError(f"{error.detail} DATABASE_URL names {location.where}.") from error.__cause__
+
+
+async def _open_migrated(url: str) -> PoolEngine:
+    engine = await open_pool(url)
+    try:
+        async with engine.lent() as line:
+            await migrate_server(read_migrations(engine.engine_type), line)
+    except BaseException:
+        await engine.close()
+        raise
+    return engine

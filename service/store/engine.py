@@ -1,16 +1,14 @@
-"""Piccolo's engine for SQLite in WAL mode: one connection that writes and one that reads.
+"""What the stores ask of a database engine, and who may use an open transaction.
 
-Refuses deferred and nested transactions, and Piccolo's `batch` and `atomic` (they swallow errors or nest).
+Refuses nested transactions, other tasks inside one, and Piccolo's `batch` and `atomic` (they swallow errors).
 """
 
 import asyncio
-import sqlite3
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from functools import partial
-from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from msgspec import Struct
 from piccolo.engine.base import Engine
@@ -18,44 +16,47 @@ from piccolo.query.base import Query
 from piccolo.querystring import QueryString
 
 from service.errors import DatabaseError
-from service.store.connection import Connection, begin, commit, immediately, inside, roll_back, rows
 
-T = TypeVar("T")
-
-WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=1", "recursive_triggers=1")
-READER_PRAGMAS = ("query_only=1", "wal_autocheckpoint=0")
-"""The reader never checkpoints: SQLite before 3.51.3 may damage a file when two connections do at once."""
+UNDONE = "The transaction was rolled back by the database."
+SILENT = "The database did not answer in time."
+PROMPT_SECONDS = 2.0
+"""What somebody who waits for an answer waits for a look at the database."""
 
 
 class Batch(Struct, frozen=True):
-    """One statement and the rows of arguments to run it with; the rows are drawn on the writer's thread."""
+    """One statement and the rows of arguments to run it with; the rows may be drawn on another thread."""
 
     sql: str
     rows: Iterable[tuple[object, ...]]
 
 
 class Held:
-    """A transaction that is open, and the one task that may use it."""
+    """A transaction that is open: the one task that may use it, and what it runs on."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: Any) -> None:
         self.task = asyncio.current_task()
+        self.line = line
         self.over = False
 
 
-class WalEngine(Engine[Any]):
-    """One database file, safe to use from any task of one event loop at a time.
+@asynccontextmanager
+async def promptly() -> AsyncGenerator[None]:
+    """Give up on a question after two seconds, with a DatabaseError."""
+    try:
+        async with asyncio.timeout(PROMPT_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise DatabaseError(SILENT) from error
 
-    Statements outside a transaction that start with SELECT go to the reader and never wait for a write;
-    all others run on the writer, each in an immediate transaction. Every driver's error is a DatabaseError.
-    """
 
-    def __init__(self, path: Path, busy_timeout_ms: int) -> None:
+class StoreEngine(Engine[Any]):
+    """One database, safe to use from any task of one event loop; every driver's error is a DatabaseError."""
+
+    def __init__(self, engine_type: str, min_version_number: float) -> None:
         self.current_transaction = ContextVar[Any]("parley_transaction", default=None)
-        self.writer = Connection(path, "writer", WRITER_PRAGMAS, busy_timeout_ms)
-        self.reader = Connection(path, "reader", READER_PRAGMAS, busy_timeout_ms)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = asyncio.Lock()
-        super().__init__(engine_type="sqlite", min_version_number=3.25)
+        super().__init__(engine_type=engine_type, min_version_number=min_version_number)
 
     async def fetch(self, query: Query[Any, Any]) -> list[dict[str, Any]]:
         """Run a Piccolo query on this engine, whichever engine its table was last bound to."""
@@ -70,6 +71,10 @@ class WalEngine(Engine[Any]):
         del in_pool
         return await self._run(*querystring.compile_string(engine_type=self.engine_type))
 
+    async def ask(self, querystring: QueryString) -> list[dict[str, Any]]:
+        """Run one SELECT that may take long, outside any transaction; nobody waits behind it to sign in."""
+        return await self.run_querystring(querystring)
+
     async def run_ddl(
         self,
         ddl: str,
@@ -79,61 +84,49 @@ class WalEngine(Engine[Any]):
         del in_pool
         return await self._run(ddl, ())
 
-    async def write(self, *batches: Batch) -> None:
-        """Run all batches, in order, in the open transaction or else in one of their own: all or nothing."""
-        await self._write(partial(_run_batches, batches))
-
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[None]:
-        """Hold the write lock for several statements of this task; commit at the end, roll back on an error.
+        """Run several statements of this task as one; commit at the end, roll back on an error.
+
+        Transactions run one after another, those of other processes too, so that what one has read is
+        still so when it writes; only `write` and single statements may come between on a server.
 
         Raises:
-            DatabaseError: The lock did not come in time, or a transaction is already open.
+            DatabaseError: The turn did not come in time, or a transaction is already open.
         """
         if self._held():
             raise DatabaseError("A transaction is already open.")
-        async with self._turnstile():
-            try:
-                await self.writer.run(begin)
-                with self._holding():
-                    yield
-                await self.writer.run(commit)
-            except BaseException:
-                with suppress(DatabaseError):
-                    await self.writer.finish(roll_back)
-                raise
+        async with self._turnstile(), self._opened() as line:
+            with self._holding(line):
+                yield
 
+    @abstractmethod
+    async def write(self, *batches: Batch) -> None:
+        """Run all batches, in order, in the open transaction or else in one of their own: all or nothing."""
+
+    @abstractmethod
     async def close(self) -> None:
-        """Finish what was accepted and end both threads; again: nothing."""
-        try:
-            await self.reader.close()
-        finally:
-            await self.writer.close()
+        """Finish what was accepted and end; further work is a DatabaseError, closing again is nothing."""
 
-    async def _run(self, sql: str, arguments: Sequence[object]) -> list[dict[str, Any]]:
-        work = partial(rows, sql, arguments)
-        if not self._held() and sql.lstrip()[:6].upper() == "SELECT":
-            return await self.reader.run(work)
-        return await self._write(work)
+    @abstractmethod
+    async def _run(self, sql: str, arguments: Sequence[object]) -> list[dict[str, Any]]: ...
 
-    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._held():
-            return await self.writer.run(partial(inside, work))
-        async with self._turnstile():
-            return await self.writer.run(partial(immediately, work))
+    @abstractmethod
+    def _opened(self) -> AbstractAsyncContextManager[Any]:
+        """Begin a transaction and give what it runs on; then commit, or roll back on an error."""
 
-    def _held(self) -> bool:
+    def _held(self) -> Held | None:
         held: Held | None = self.current_transaction.get()
         if held is None or held.over:
-            return False
-        # A task that is started inside a transaction inherits it; waiting for the lock there could hang.
+            return None
+        # A task that is started inside a transaction inherits it; waiting for its end there could hang.
         if held.task is not asyncio.current_task():
             raise DatabaseError("A transaction belongs to the task that opened it.")
-        return True
+        return held
 
     @contextmanager
-    def _holding(self) -> Generator[None]:
-        held = Held()
+    def _holding(self, line: Any) -> Generator[None]:
+        held = Held(line)
         token = self.current_transaction.set(held)
         try:
             yield
@@ -149,16 +142,11 @@ class WalEngine(Engine[Any]):
         return self._lock
 
     async def prep_database(self) -> None:
-        """Nothing: the connections prepare themselves."""
+        """Nothing: the schema is the migrations' part."""
 
     async def get_version(self) -> float:
         """As `get_version_sync`."""
         return self.get_version_sync()
-
-    def get_version_sync(self) -> float:
-        """SQLite's version as Piccolo compares it: major.minor."""
-        major, minor, _ = sqlite3.sqlite_version_info
-        return float(f"{major}.{minor}")
 
     async def batch(self, query: Query[Any, Any], batch_size: int = 100, node: str | None = None) -> NoReturn:
         """Refused: Piccolo's batches swallow exceptions."""
@@ -167,8 +155,3 @@ class WalEngine(Engine[Any]):
     def atomic(self) -> NoReturn:
         """Refused: `write` and `transaction` say what they hold."""
         raise NotImplementedError
-
-
-def _run_batches(batches: Sequence[Batch], connection: sqlite3.Connection) -> None:
-    for batch in batches:
-        connection.executemany(batch.sql, batch.rows)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from piccolo.query import Insert, Select, Update
 
 from service.errors import DatabaseError
-from service.store.engine import WalEngine
+from service.store.engine import StoreEngine, promptly
 from service.store.tables import ApiKey
 from service.store.text import storable
 
@@ -32,12 +32,13 @@ class StoredKey(Struct, frozen=True, kw_only=True):
 class KeyStore:
     """The keys that were made, revoked ones included; every method raises DatabaseError."""
 
-    def __init__(self, engine: WalEngine) -> None:
+    def __init__(self, engine: StoreEngine) -> None:
         self._engine = engine
 
     async def find(self, key_id: str) -> StoredKey | None:
-        """The key of that id, None where there is none; never waits for a write."""
-        found = await self._engine.fetch(Select(ApiKey).where(ApiKey.id == storable(key_id)))
+        """The key of that id, None where there is none; never waits for a write, nor over two seconds."""
+        async with promptly():
+            found = await self._engine.fetch(Select(ApiKey).where(ApiKey.id == storable(key_id)))
         return _key(found[0]) if found else None
 
     async def list(self) -> Sequence[StoredKey]:
@@ -53,18 +54,14 @@ class KeyStore:
 
     async def revoke(self, key_id: str, at: int) -> bool:
         """Revoke a key from `at` on; False where there is none of that id, or it was revoked before."""
-        async with self._engine.transaction():
-            key = await self.find(key_id)
-            if key is None or key.revoked_at is not None:
-                return False
-            await self._engine.fetch(_revocation(key.id, at))
-            return True
+        return bool(await self._engine.fetch(_revocation(storable(key_id), at)))
 
 
 def _revocation(key_id: str, at: int) -> Update[ApiKey]:
     query: Update[ApiKey] = Update(ApiKey)
     query.values({ApiKey.revoked_at: at})  # pyright: ignore[reportUnknownMemberType] - Piccolo's own row type is lost
-    query.where(ApiKey.id == key_id)  # pyright: ignore[reportUnknownMemberType] - as above
+    query.where((ApiKey.id == key_id) & ApiKey.revoked_at.is_null())  # pyright: ignore[reportUnknownMemberType] - as above
+    query.returning(ApiKey.id)  # pyright: ignore[reportUnknownMemberType] - as above
     return query
 
 

@@ -60,7 +60,56 @@ class ApiKey(Table, tablename="api_key"):
     revoked_at = BigInt(null=True)
 
 
-TABLES: tuple[type[Table], ...] = (AuditEvent, AuditContent, ApiKey)
+class Conversation(Table, tablename="conversation"):
+    """One user's conversation; a hidden one has no title and no turns, and its id stays taken."""
+
+    id = Text(primary_key=True)
+    user_id = Text()
+    title = Text()
+    created_at = BigInt()
+    updated_at = BigInt()
+    hidden_at = BigInt(null=True)
+
+
+class ConversationTurn(Table, tablename="conversation_turn"):
+    """One answered turn of a conversation; `messages` is JSON text in the Messages API's form."""
+
+    turn_id = Text(primary_key=True)
+    conversation_id = Text()
+    position = BigInt()
+    model = Text()
+    messages = Text()
+    asked_at = BigInt()
+    answered_at = BigInt()
+
+
+class IdempotencyClaim(Table, tablename="idempotency_claim"):
+    """One Idempotency-Key of one user; `answer` is JSON text, null while the turn that claimed it runs."""
+
+    id = Text(primary_key=True)
+    user_id = Text()
+    body_digest = Text()
+    turn_id = Text()
+    answer = Text(null=True)
+    expires_at = BigInt()
+
+
+class RevokedSession(Table, tablename="revoked_session"):
+    """One session that was ended before it expired."""
+
+    id = Text(primary_key=True)
+    expires_at = BigInt()
+
+
+TABLES: tuple[type[Table], ...] = (
+    AuditEvent,
+    AuditContent,
+    ApiKey,
+    Conversation,
+    ConversationTurn,
+    IdempotencyClaim,
+    RevokedSession,
+)
 
 
 def bind(engine: Engine[Any]) -> None:

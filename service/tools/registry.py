@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from service.errors import ToolBroken, ToolFailed
+from service.errors import ToolBroken, ToolFailed, ToolUnknown
 from service.tools.schema import describe
 
 RESULT_CHARACTERS = 10_000
@@ -88,7 +88,7 @@ class Registry:
 
     def _find(self, name: str) -> Tool:
         if name not in self._tools:
-            raise ToolFailed(f"There is no tool of that name. There are: {', '.join(self._tools) or 'none'}.")
+            raise ToolUnknown(f"There is no such tool. There are: {', '.join(self._tools) or 'none'}.")
         return self._tools[name]
 
 

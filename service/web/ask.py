@@ -1,16 +1,18 @@
 """A chat request as a turn takes it: who asks, and what, each looked at when the turn comes to it."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
 from config.settings import Settings
 from service.agent.turns import Question
+from service.auth.credentials import Credentials
 from service.errors import InvalidRequest, ServiceError, UnsupportedMediaType
 from service.web import fields
+from service.web.idempotency import KeyClaim, Keys, sent
 from service.web.identity import Identity
 from telemetry import ids
 from telemetry.failure import FieldError
@@ -21,8 +23,8 @@ EVENT_STREAM = "text/event-stream"
 NOT_WANTED = re.compile(r"q\s*=\s*0(\.0*)?")
 """A weight of nothing in an Accept header."""
 
-Identify = Callable[[str | None], Awaitable[Caller]]
-"""Authorization header -> Caller."""
+Identify = Callable[[Credentials], Awaitable[Caller]]
+"""What came with a request -> Caller."""
 
 
 class ChatBody(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -35,12 +37,21 @@ class ChatBody(Struct, frozen=True, kw_only=True, rename="camel"):
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
 
 
+class Before(Struct, frozen=True):
+    """An answer that is given again: its JSON, to whom, and how."""
+
+    told: Mapping[str, Any]
+    caller: Caller
+    streamed: bool
+
+
 class Headers(Struct, frozen=True, kw_only=True):
     """The headers a turn looks at."""
 
-    authorization: str | None
+    credentials: Credentials
     content_type: str
     accept: str
+    idempotency_keys: tuple[str, ...] = ()
 
 
 class HttpAsk:
@@ -55,13 +66,17 @@ class HttpAsk:
         body: bytes | ServiceError,
         settings: Settings,
         identify: Identify,
+        keys: Keys,
     ) -> None:
         self.turn_id, self.client_request_id = identity.request_id, identity.client_request_id
         self._headers, self._body, self._settings, self._identify = headers, body, settings, identify
+        self._keys, self._sent = keys, sent(headers.idempotency_keys, body)
+        self._caller: Caller | None = None
 
     async def caller(self) -> Caller:
-        """Who asks, by the credential."""
-        return await self._identify(self._headers.authorization)
+        """Who asks, by the credentials; looked at once."""
+        self._caller = self._caller or await self._identify(self._headers.credentials)
+        return self._caller
 
     def question(self) -> Question:
         """What is asked.
@@ -76,6 +91,7 @@ class HttpAsk:
             raise UnsupportedMediaType("The body must be application/json.")
         values, errors = fields.decode(ChatBody, self._body)
         errors += tuple(self._beyond_bounds(values.get("model"), values.get("max_tokens")))
+        errors += self._sent.errors if self._sent else ()
         if errors:
             raise InvalidRequest("Some fields are not what this route takes.", fields=errors)
         return self._question(ChatBody(**values))
@@ -87,7 +103,23 @@ class HttpAsk:
             model=body.model or self._settings.model.name,
             max_tokens=body.max_tokens or self._settings.model.max_tokens,
             streamed=self.streamed(body.stream),
+            continues=body.conversation_id is not None,
         )
+
+    def claim(self, caller: Caller) -> KeyClaim | None:
+        """The turn's hold on the request's key; None where it has none."""
+        return KeyClaim(self._keys, caller, self._sent, self.turn_id) if self._sent else None
+
+    async def given_before(self) -> Before | None:
+        """The answer that this request was given before; None where it needs a turn."""
+        if self._sent is None:
+            return None
+        try:
+            caller, question = await self.caller(), self.question()
+            told = await self._keys.find(caller, self._sent)
+        except Exception:  # noqa: BLE001 - whatever it is, the turn meets it again and records it
+            return None
+        return Before(told, caller, question.streamed) if told else None
 
     def streamed(self, wanted: bool | None) -> bool:  # noqa: FBT001 - the body's own word
         """Whether the answer is a stream: the body says, else Accept; never where streaming is off."""

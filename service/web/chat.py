@@ -11,8 +11,10 @@ from config.settings import Settings
 from service.agent.turns import Turns
 from service.errors import InvalidRequest, ServiceError, TooLarge
 from service.web.ask import Headers, HttpAsk, Identify
+from service.web.idempotency import HEADER, Keys, Replay
 from service.web.identity import identity_of
 from service.web.listening import Listening
+from service.web.session import credentials_of
 
 PATH = "/api/v1/agent/chat"
 MAX_BODY = 1 << 20
@@ -20,7 +22,7 @@ MAX_BODY = 1 << 20
 TOO_LARGE, SERVER_ERROR = 413, 500
 
 
-def route(turns: Turns, identify: Identify, settings: Settings) -> HTTPRouteHandler:
+def route(turns: Turns, identify: Identify, keys: Keys, settings: Settings) -> HTTPRouteHandler:
     """The route over these turns."""
 
     @post(PATH, status_code=200, request_max_body_size=MAX_BODY)
@@ -28,7 +30,9 @@ def route(turns: Turns, identify: Identify, settings: Settings) -> HTTPRouteHand
         identity, body = identity_of(request.scope), await _body(request)
         if body is None:
             return _nothing
-        ask = HttpAsk(identity, _headers(request), body, settings, identify)
+        ask = HttpAsk(identity, _headers(request), body, settings, identify, keys)
+        if before := await ask.given_before():
+            return Replay(before.told, turns.standing(before.caller), streamed=before.streamed)
         return Listening(turns.start(ask), identity)
 
     return chat
@@ -36,9 +40,10 @@ def route(turns: Turns, identify: Identify, settings: Settings) -> HTTPRouteHand
 
 def _headers(request: Request[Any, Any, Any]) -> Headers:
     return Headers(
-        authorization=request.headers.get("authorization"),
+        credentials=credentials_of(request),
         content_type=request.headers.get("content-type", ""),
         accept=request.headers.get("accept", ""),
+        idempotency_keys=tuple(request.headers.getall(HEADER, [])),
     )
 
 

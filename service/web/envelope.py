@@ -7,7 +7,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from opentelemetry import trace
 from opentelemetry.trace import format_trace_id, use_span
 
-from service.web.identity import KEY, Identity, client_request_id
+from service.web.identity import KEY, Identity, client_request_id, identity_of
 from telemetry import ids, log
 
 
@@ -36,21 +36,24 @@ class Envelope:
         )
         scope[KEY] = identity  # pyright: ignore[reportGeneralTypeIssues] - ASGI lets an application add keys
         log.request_id.set(identity.request_id)
-        await self._app(scope, receive, _marking(send, identity))
+        await self._app(scope, receive, _marking(send, scope))
 
 
-def _marking(send: Send, identity: Identity) -> Send:
-    marks = [
-        (b"x-request-id", identity.request_id.encode()),
-        (b"x-trace-id", identity.trace_id.encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    names = {name for name, _ in marks}
-
+def _marking(send: Send, scope: Scope) -> Send:
     async def mark(message: Message) -> None:
         if message["type"] == "http.response.start":
+            marks = _marks(identity_of(scope))  # only now: an answer that is given again has its own identity
+            names = {name for name, _ in marks}
             kept = [(name, value) for name, value in message["headers"] if name.lower() not in names]
             message["headers"] = [*kept, *marks]
         await send(message)
 
     return mark
+
+
+def _marks(identity: Identity) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"x-request-id", identity.request_id.encode()),
+        (b"x-trace-id", identity.trace_id.encode()),
+        (b"cache-control", b"no-store"),
+    ]

@@ -4,23 +4,20 @@ Holds its headers until the model's first content, so that a failure before it h
 """
 
 import asyncio
-from collections.abc import Mapping
 
 import msgspec
 from litestar.types import Receive, Scope, Send
 
-from service.agent.events import Event, Text
-from service.agent.turns import RunningTurn
+from service.agent.events import Event
+from service.agent.running import RunningTurn
 from service.web import answer, sse
 from service.web.identity import Identity
 from service.web.problems import Problem, problem_of
+from service.web.reply import JSON, STREAM, Reply
 from telemetry.record import TurnRecord
 
 SILENCE = 15.0
 """Seconds after which a comment says that the stream is alive."""
-
-JSON = {"content-type": "application/json"}
-STREAM = {"content-type": sse.MEDIA_TYPE, "x-accel-buffering": "no"}
 
 
 class Listening:
@@ -34,13 +31,13 @@ class Listening:
         del scope
         watch = asyncio.create_task(_leave_with_client(receive, self._running), name="disconnect")
         try:
-            await self._answer(_Reply(send))
+            await self._answer(Reply(send))
         finally:
             watch.cancel()
             self._running.leave()
             await self._running.ended()
 
-    async def _answer(self, reply: "_Reply") -> None:
+    async def _answer(self, reply: Reply) -> None:
         first = await self._running.hear()
         if first is None:
             await self._answer_without_content(reply)
@@ -49,23 +46,22 @@ class Listening:
         else:
             await self._whole(reply)
 
-    async def _answer_without_content(self, reply: "_Reply") -> None:
+    async def _answer_without_content(self, reply: Reply) -> None:
         record = await self._running.ended()
         if problem := self._problem(record):
             await reply.whole(problem.status, {**self._limits(), **problem.headers}, problem.encoded())
 
-    async def _whole(self, reply: "_Reply") -> None:
-        pieces: list[str] = []
-        while (event := await self._running.hear()) is not None:
-            pieces += [event.text] if isinstance(event, Text) else []
+    async def _whole(self, reply: Reply) -> None:
+        while await self._running.hear() is not None:
+            pass
         record = await self._running.ended()
         if problem := self._problem(record):
             await reply.whole(problem.status, {**self._limits(), **problem.headers}, problem.encoded())
         else:
-            told = msgspec.json.encode(answer.whole(record, "".join(pieces)))
+            told = msgspec.json.encode(answer.whole(record, self._running.channel.text))
             await reply.whole(200, {**self._limits(), **JSON}, told)
 
-    async def _stream(self, reply: "_Reply", first: Event) -> None:
+    async def _stream(self, reply: Reply, first: Event) -> None:
         frames = sse.Frames()
         await reply.begin(200, {**self._limits(), **STREAM})
         event: Event | None = first
@@ -77,7 +73,7 @@ class Listening:
         last = frames.frame("error", problem.body) if problem else frames.frame("done", answer.done(record))
         await reply.end(last)
 
-    async def _next(self, reply: "_Reply") -> Event | None:
+    async def _next(self, reply: Reply) -> Event | None:
         """The next event, with a comment for each silence before it."""
         hearing = asyncio.ensure_future(self._running.hear())
         try:
@@ -95,27 +91,6 @@ class Listening:
 
     def _limits(self) -> dict[str, str]:
         return answer.limit_headers(self._running.standing)
-
-
-class _Reply:
-    """Sends one response by ASGI's messages."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-
-    async def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        await self.begin(status, {**headers, "content-length": str(len(body))})
-        await self.end(body)
-
-    async def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
-
-    async def more(self, body: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": body, "more_body": True})
-
-    async def end(self, body: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 async def _leave_with_client(receive: Receive, running: RunningTurn) -> None:

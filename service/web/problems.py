@@ -4,7 +4,7 @@ Never a stack, SQL, path, key or upstream body: only a failure's safe words leav
 """
 
 from collections.abc import Mapping
-from logging import ERROR
+from logging import ERROR, WARNING
 from types import MappingProxyType
 from typing import Any
 
@@ -28,7 +28,8 @@ from service.errors import (
 from service.web.identity import Identity, identity_of
 from telemetry import log, names, spans
 from telemetry.failure import Category, Code, Failure
-from telemetry.record import RateLimit
+from telemetry.log import Line
+from telemetry.record import Caller, RateLimit
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -80,6 +81,9 @@ RETRY_STATUSES = {409, 429, 503}
 """Answers that always say when to come back."""
 
 SERVER_FAULT = 500
+DENIALS = {Category.AUTHENTICATION, Category.AUTHORIZATION}
+CALLER = "parley.caller"
+"""Where a request's scope says who was let in, for the line of a refusal that follows."""
 
 
 class Problem(Struct, frozen=True):
@@ -131,6 +135,8 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     if problem.status >= SERVER_FAULT:
         trace.get_current_span().set_status(Status(StatusCode.ERROR, failure.code))
         log.say(names.REQUEST_FAILED, ERROR, **_told(failure, request))
+    if failure.category in DENIALS:
+        log.tell(_denial(failure, request))
     kept = _allow(error)
     return Response(
         problem.encoded(),
@@ -138,6 +144,23 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         headers={**problem.headers, **kept},
         media_type=MEDIA_TYPE,
     )
+
+
+def _denial(failure: Failure, request: Request[Any, Any, Any]) -> Line:
+    """The same line that a turn leaves that was denied."""
+    caller = _caller(request.scope)
+    fields = {
+        "reason": failure.detail,
+        "route": f"{request.method} {request.url.path}",
+        "userId": caller.user_id if caller else None,
+        "category": failure.category.value,
+        "code": failure.code.value,
+    }
+    return Line(names.DENIED, WARNING, fields, caller.pseudonym if caller else None)
+
+
+def _caller(scope: Mapping[str, Any]) -> Caller | None:
+    return scope.get(CALLER)
 
 
 def _told(failure: Failure, request: Request[Any, Any, Any]) -> dict[str, Any]:

@@ -1,34 +1,53 @@
 """The SERVER span: one for each request, named by its route's template, lasting to the last byte.
 
-Refuses the raw path as `http.route`: an attacker could make series of it.
+Refuses the raw path as `http.route`, of which an attacker could make series, and the query string, which may
+hold a sign-in code or words that somebody searches the audit for.
 """
 
 from functools import partial
 from typing import Any
 
-from litestar import Litestar
-from litestar.types import ASGIApp
+from litestar import HttpMethod, Litestar
+from litestar.types import ASGIApp, Receive, Scope, Send
 from litestar.utils.path import normalize_path
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
 UNTRACED = "/health/"
+VEILED = "parley.veiled"
+"""Where a scope without its query string keeps the whole one."""
+METHODS = frozenset(each.value for each in HttpMethod)
 
 
-def traced(app: ASGIApp, litestar: Litestar) -> Any:
+def traced(app: ASGIApp, litestar: Litestar) -> ASGIApp:
     """Wrap the application; the health routes, asked every few seconds by machines, leave no spans."""
-    return OpenTelemetryMiddleware(
-        app,
-        default_span_details=partial(details, litestar),
-        exclude_spans=["receive", "send"],
-        excluded_urls=UNTRACED,
+    spanned: Any = OpenTelemetryMiddleware(
+        _unveiled(app), default_span_details=partial(details, litestar), exclude_spans=["receive", "send"]
     )
+
+    async def choose(scope: Scope, receive: Receive, send: Send) -> None:
+        # The middleware's own `excluded_urls` looks into the Host header too: a caller could hide by it.
+        hidden = scope["type"] == "http" and scope["path"].startswith(UNTRACED)
+        await app(scope, receive, send) if hidden else await spanned(_veiled(scope), receive, send)
+
+    return choose
+
+
+def _veiled(scope: Scope) -> dict[str, Any]:
+    return {**scope, "query_string": b"", VEILED: scope}
+
+
+def _unveiled(app: ASGIApp) -> ASGIApp:
+    async def unveil(scope: Any, receive: Receive, send: Send) -> None:
+        await app(scope[VEILED], receive, send)
+
+    return unveil
 
 
 def details(litestar: Litestar, scope: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    """`METHOD template` and the route; the method alone where there is no route."""
+    """`METHOD template` and the route; the method alone where there is no route, HTTP where it is none."""
     method = scope.get("method", "")
     try:
         *_, template = litestar.asgi_router.handle_routing(path=normalize_path(scope["path"]), method=method)
     except Exception:  # noqa: BLE001 - no route, whatever Litestar says of it
-        return method or "HTTP", {}
+        return method if method in METHODS else "HTTP", {}
     return f"{method} {template}", {"http.route": template}

@@ -345,9 +345,47 @@ def test_no_simulator_and_no_key_is_nobody_to_ask():
     assert not read(AGENT_SIMULATOR="false", ANTHROPIC_API_KEY="sk").settings.model.simulated
 
 
+def test_every_value_about_tokens_arrives_at_its_field():
+    jwt = read(
+        AGENT_JWT_ALGORITHM="eddsa",
+        AGENT_JWT_JWKS_URL="https://h/jwks",
+        AGENT_JWT_ISSUER="https://issuer",
+        AGENT_JWT_AUDIENCE="us",
+    ).settings.jwt
+    assert (jwt.algorithm, jwt.jwks_url) == ("EdDSA", "https://h/jwks")
+    assert (jwt.issuer, jwt.audience) == ("https://issuer", "us")
+    assert read(AGENT_JWT_SECRET=KEY).settings.jwt.secret == Secret(KEY)
+    pem = "-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----\n"
+    given = read(AGENT_JWT_ALGORITHM="ES256", AGENT_JWT_PUBLIC_KEY=pem).settings.jwt
+    assert (given.algorithm, given.public_key) == ("ES256", pem)
+
+
+@pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "RS256"])
+def test_a_public_key_or_its_address_is_needed_and_no_secret(algorithm):
+    given = {"AGENT_JWT_ALGORITHM": algorithm}
+    assert problems(given) == (f"AGENT_JWT_PUBLIC_KEY: missing; {algorithm} needs it, or AGENT_JWT_JWKS_URL",)
+    assert named(given | {"AGENT_JWT_SECRET": KEY}) == ["AGENT_JWT_PUBLIC_KEY", "AGENT_JWT_SECRET"]
+    both = {"AGENT_JWT_PUBLIC_KEY": "x", "AGENT_JWT_JWKS_URL": "https://h"}
+    assert named(given | both) == ["AGENT_JWT_PUBLIC_KEY"]
+    assert named(given | both | {"AGENT_JWT_SECRET": KEY}) == ["AGENT_JWT_PUBLIC_KEY", "AGENT_JWT_SECRET"]
+
+
+@pytest.mark.parametrize("secret", [{}, {"AGENT_JWT_SECRET": KEY}])
+@pytest.mark.parametrize("algorithm", [{}, {"AGENT_JWT_ALGORITHM": "HS256"}])
+@pytest.mark.parametrize(
+    ("name", "text"), [("AGENT_JWT_PUBLIC_KEY", "x"), ("AGENT_JWT_JWKS_URL", "https://h")]
+)
+def test_a_shared_secret_and_a_public_key_are_not_the_same_thing(name, text, algorithm, secret):
+    (said,) = problems({name: text} | algorithm | secret)
+    assert said == f"{name}: HS256 has AGENT_JWT_SECRET; set AGENT_JWT_ALGORITHM to EdDSA, ES256 or RS256"
+
+
+def test_an_algorithm_that_is_none_is_one_problem():
+    assert named({"AGENT_JWT_ALGORITHM": "none", "AGENT_JWT_PUBLIC_KEY": "x"}) == ["AGENT_JWT_ALGORITHM"]
+
+
 OTHER_VALUES = {
     "AGENT_TRUSTED_PROXIES": "10.0.0.0/8",
-    "DATABASE_URL": "postgresql://u:p@h/d",
     "AGENT_MCP_SERVERS": "x",
     "AGENT_RATE_LIMIT_STORE": "redis://h:6379/0",
     "AGENT_RATE_LIMIT_ON_LOSS": "strict",
@@ -357,12 +395,6 @@ OTHER_VALUES = {
     "AGENT_AUDIT_DURABILITY": "strict",
     "AGENT_AUDIT_UNWRITABLE": "continue",
     "AGENT_AUDIT_SIGNING_KEY": "key",
-    "AGENT_JWT_ALGORITHM": "RS256",
-    "AGENT_JWT_SECRET": KEY,
-    "AGENT_JWT_PUBLIC_KEY": "key",
-    "AGENT_JWT_JWKS_URL": "https://h/jwks",
-    "AGENT_JWT_ISSUER": "other",
-    "AGENT_JWT_AUDIENCE": "other",
     **{name: "1.50" for name in NAMES if name.startswith("AGENT_BUDGET_")},
 }
 
@@ -400,9 +432,9 @@ def test_an_unavailable_secret_is_refused_from_a_file_too(tmp_path):
         {"AGENT_SECRET_KEY": CANARY + "\udcff"},
         {"ANTHROPIC_API_KEY": CANARY + " x"},
         {"AGENT_AUDIT_SIGNING_KEY": CANARY},
-        {"AGENT_JWT_SECRET": CANARY},
+        {"AGENT_JWT_SECRET": CANARY, "AGENT_JWT_ALGORITHM": "RS256"},
         {"AGENT_JWT_SECRET": CANARY[:20]},
-        {"DATABASE_URL": f"postgresql://user:{CANARY}@h/d"},
+        {"DATABASE_URL": f"postgresql://user:{CANARY}@h/d d"},
         {"DATABASE_URL": f"mysql://user:{CANARY}@h/d"},
         {"AGENT_RATE_LIMIT_STORE": f"redis://:{CANARY}@h"},
         {"ANTHROPIC_BASE_URL": f"https://user:{CANARY}@h?x"},

@@ -178,6 +178,13 @@ def test_web_address_refuses(url):
         ("https://token@h", "https://***@h"),
         ("https://h/p@x", "https://h/p@x"),
         ("sqlite:///a@b/c", "sqlite:///a@b/c"),
+        ("postgresql://u:p@h/d?sslmode=require", "postgresql://***@h/d?sslmode=require"),
+        ("postgresql://u:a/b?c@h/d", "postgresql://***@h/d"),
+        ("postgres://u:a/b@h/d", "postgres://***@h/d"),
+        (
+            "postgresql://h/d?user=u&password=secret&sslpassword=x&sslmode=require",
+            "postgresql://h/d?user=u&password=***&sslpassword=***&sslmode=require",
+        ),
     ],
 )
 def test_urls_never_show_credentials(url, shown):

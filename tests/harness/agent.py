@@ -8,14 +8,21 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from msgspec import structs
+
 from service.agent.cost import Prices
 from service.agent.events import Event
+from service.agent.hold import Answer
 from service.agent.loop import Agent
+from service.agent.memory import Memory
 from service.agent.model import Model
-from service.agent.turns import Question, RunningTurn, Terms, Turns
-from service.errors import ending_of
+from service.agent.running import RunningTurn
+from service.agent.turns import Question, Terms, Turns
+from service.errors import NotFound, ending_of
+from service.store.conversations import KeptTurn
+from telemetry import ids
 from telemetry.record import Caller, Decision, RateLimit, TurnRecord
-from telemetry.recorder import Recorder
+from telemetry.recorder import Recorder, microseconds
 from telemetry.sink import guard
 from telemetry.testing import MemorySink
 
@@ -31,20 +38,24 @@ ALLOWED = RateLimit(decision=Decision.ALLOWED, policy="role", limit=2, window_ms
 
 
 class FakeAsk:
-    """An Ask that answers what it is given, a value or an exception to raise, once `until` has ended."""
+    """An Ask that answers what it is given, a value or an exception to raise, once `until` has ended.
+
+    Given no question it asks QUESTION: the first turn in that conversation, any other in one of its own.
+    """
 
     route = "POST /api/v1/agent/chat"
     client_request_id = None
 
     def __init__(
         self,
-        question: Question | Exception = QUESTION,
+        question: Question | Exception | None = None,
         caller: Caller | Exception = CALLER,
         until: Callable[[], Awaitable[object]] | None = None,
         turn_id: str = "turn-1",
+        claim: "FakeClaim | None" = None,
     ) -> None:
-        self.turn_id = turn_id
-        self._question, self._caller, self._until = question, caller, until
+        self.turn_id, self._claim = turn_id, claim
+        self._question, self._caller, self._until = question or _question(turn_id), caller, until
         self.looking = asyncio.Event()
 
     async def caller(self) -> Caller:
@@ -55,6 +66,56 @@ class FakeAsk:
 
     def question(self) -> Question:
         return _or_raise(self._question)
+
+    def claim(self, caller: Caller) -> "FakeClaim | None":
+        del caller
+        return self._claim
+
+
+class FakeClaim:
+    """A Claim that is taken, or refused by an exception; `settled` are the answers it was settled with."""
+
+    name = "claim"
+
+    def __init__(self, refusal: Exception | None = None) -> None:
+        self._refusal = refusal
+        self.settled: list[Answer | None] = []
+        self.abandoned = 0
+
+    async def take(self) -> None:
+        _or_raise(self._refusal)
+
+    async def settle(self, answer: Answer | None) -> None:
+        self.settled.append(answer)
+
+    def abandon(self) -> None:
+        self.abandoned += 1
+
+
+class FakeConversations:
+    """Conversations in a dict; `away` is raised by every method while it is set, `kept` are the turns."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, tuple[str, str, KeptTurn]] = {}
+        self.hidden: list[tuple[str, str, bool]] = []
+        self.away: Exception | None = None
+
+    async def keep(self, user_id: str, title: str, turn: KeptTurn) -> bool:
+        _or_raise(self.away)
+        self.kept.setdefault(turn.turn_id, (user_id, title, turn))
+        return True
+
+    async def recall(self, conversation_id: str, user_id: str, turns: int) -> Sequence[KeptTurn]:
+        _or_raise(self.away)
+        found = [kept for kept in self.kept.values() if kept[2].conversation_id == conversation_id]
+        if any(owner != user_id for owner, _, _ in found):
+            raise NotFound
+        return sorted((turn for _, _, turn in found), key=lambda turn: turn.position)[-turns:]
+
+    async def hide(self, conversation_id: str, user_id: str, at: int, *, early: bool = False) -> None:
+        del at
+        _or_raise(self.away)
+        self.hidden.append((conversation_id, user_id, early))
 
 
 class FakeGate:
@@ -98,13 +159,16 @@ class TurnHouse:
         rounds: int = 3,
         deadline: float = 30.0,
         grace: float = 0.0,
+        conversations: Any = None,
     ) -> None:
         self.sink = MemorySink()
+        self.conversations = conversations or FakeConversations()
         self.turns = Turns(
             Recorder(guard([("memory", self.sink)]), ending_of),
             gate or FakeGate(),
             Agent(model, tools or FakeTools(), Prices.load(), rounds),
             Terms(system="be brief", deadline=deadline, grace=grace),
+            Memory(self.conversations, microseconds),
         )
 
     @property
@@ -134,6 +198,10 @@ async def hear_all(running: RunningTurn) -> list[Event]:
     while (event := await running.hear()) is not None:
         events.append(event)
     return events
+
+
+def _question(turn_id: str) -> Question:
+    return QUESTION if turn_id == "turn-1" else structs.replace(QUESTION, conversation_id=ids.uuid7())
 
 
 def _or_raise(value: Any) -> Any:

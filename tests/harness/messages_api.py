@@ -7,6 +7,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from service.agent.anthropic import AnthropicModel
+from service.agent.model import Piece, Prompt, Reply
+from service.errors import UpstreamError
+from tests.upstream import serve
+
+TEXT = {"type": "text", "text": ""}
 USAGE = {"input_tokens": 7, "output_tokens": 1}
 
 
@@ -64,3 +70,26 @@ def end(reason: str = "end_turn", **usage: Any) -> list[dict[str, Any]]:
         {"type": "message_delta", "delta": delta, "usage": {"output_tokens": 9} | usage},
         {"type": "message_stop"},
     ]
+
+
+def prompt(message: str = "hello", **changes: Any) -> Prompt:
+    """A question to ask."""
+    known = {"model": "m", "system": "s", "tools": (), "max_tokens": 50}
+    return Prompt(**known | {"messages": ({"role": "user", "content": message},)} | changes)
+
+
+async def ask(api: Any, question: Prompt | None = None) -> tuple[list[Piece], Reply | UpstreamError]:
+    """Ask an application over a socket; give the pieces told and the reply or the error."""
+    pieces: list[Piece] = []
+
+    async def hear(piece: Piece) -> None:
+        pieces.append(piece)
+
+    with serve(api) as url:
+        model = AnthropicModel("the-key", url)
+        try:
+            return pieces, await model.ask(question or prompt(), hear)
+        except UpstreamError as error:
+            return pieces, error
+        finally:
+            await model.aclose()

@@ -90,29 +90,30 @@ class _Answer(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        with self.server.lock:
-            self.server.asked += 1
+        self._count("asked")
+        try:
+            self._begin()
+            self._hold()
+        except ConnectionError:
+            self._count("left")
+
+    def _begin(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
         for event in self.server.events:
             self.wfile.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
-        self._hold()
 
     def _hold(self) -> None:
         self.connection.settimeout(0.05)
         while not self.server.closing.is_set():
             with contextlib.suppress(TimeoutError):
-                if self._gone():
-                    with self.server.lock:
-                        self.server.left += 1
-                    return
+                if not self.connection.recv(1):
+                    raise ConnectionResetError
 
-    def _gone(self) -> bool:
-        try:
-            return self.connection.recv(1) == b""
-        except ConnectionError:
-            return True
+    def _count(self, what: str) -> None:
+        with self.server.lock:
+            setattr(self.server, what, getattr(self.server, what) + 1)
 
     def log_message(self, *_: object) -> None:
         """Say nothing: `asked` and `left` tell what came."""

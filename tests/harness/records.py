@@ -151,7 +151,7 @@ USAGES = st.builds(
 )
 CALLERS = st.builds(
     Caller,
-    user_id=TEXTS,
+    user_id=TEXTS.map("user:{}".format),
     role=ROLES,
     method=st.sampled_from(("api_key", "jwt", "cookie")),
     credential_id=TEXTS,

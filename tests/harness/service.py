@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from tests.harness.matching import matches
 from tests.harness.process import Process, environment
+from tests.harness.sql import ask
 from tests.harness.waiting import PATIENCE, wait
 
 PROGRAM = (sys.executable, "-m", "service")
@@ -124,11 +125,13 @@ class Service:
         return wait(lambda: self.lines(**fields), seconds, seen=self.said)[0]
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """Ask its SQLite file, read-only; each row as column name to value.
+        """Ask its database; each row as column name to value. A SQLite file is only read.
 
         Raises:
             sqlite3.OperationalError: there is no file or no such table, or the query would write.
         """
+        if "DATABASE_URL" in self.settings:
+            return ask(self.settings["DATABASE_URL"], query, *parameters)
         with closing(sqlite3.connect(self._database(), uri=True, timeout=PATIENCE)) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(query, parameters)]

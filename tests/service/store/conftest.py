@@ -1,21 +1,13 @@
-"""A fresh database file for each test."""
+"""A fresh database for each test, on each engine; the folders below have one engine each."""
 
 import pytest
 
 from service.store.database import open_database
-from service.store.engine import WalEngine
-from service.store.location import prepare
-from service.store.tables import bind
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "var" / "parley.db"
-
-
-@pytest.fixture
-def url(path):
-    return f"sqlite:///{path}"
+def url(database_url):
+    return database_url
 
 
 @pytest.fixture
@@ -23,14 +15,3 @@ async def database(url):
     opened = await open_database(url)
     yield opened
     await opened.close()
-
-
-@pytest.fixture
-async def engine(path):
-    """An engine on a file with one table, `note (text)`."""
-    prepare(path)
-    made = WalEngine(path, busy_timeout_ms=200)
-    bind(made)
-    await made.run_ddl("CREATE TABLE note (text TEXT)")
-    yield made
-    await made.close()

@@ -1,11 +1,11 @@
 import asyncio
-import sqlite3
 
 import msgspec
 import pytest
 
 from service.errors import DatabaseError
 from service.store.keys import StoredKey
+from tests.harness.sql import ask
 
 KEY = StoredKey(
     id="key-1",
@@ -75,12 +75,9 @@ async def test_revoking_one_leaves_the_others(database):
 
 
 @pytest.mark.parametrize("scopes", ["", "no json", "{}", "[1]", "null"])
-async def test_a_damaged_key_is_an_error_not_a_key(database, path, scopes):
+async def test_a_damaged_key_is_an_error_not_a_key(database, url, scopes):
     await database.keys.add(KEY)
-    plain = sqlite3.connect(path)
-    with plain:
-        plain.execute("UPDATE api_key SET scopes = ?", (scopes,))
-    plain.close()
+    ask(url, f"UPDATE api_key SET scopes = '{scopes}'")  # noqa: S608 - each engine has its own placeholder
     with pytest.raises(DatabaseError, match="damaged"):
         await database.keys.find("key-1")
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from msgspec import Meta, Struct
 
-from service.errors import ToolBroken, ToolFailed
+from service.errors import ToolBroken, ToolFailed, ToolUnknown
 from service.tools import Registry, Tool, built_in
 from service.tools.registry import RESULT_CHARACTERS
 
@@ -51,13 +51,13 @@ def test_definitions_stand_in_the_order_given():
 @pytest.mark.parametrize("name", ["", "nope", "Echo", "echo ", "../echo", "\ud800", SECRET])
 async def test_an_unknown_tool_is_not_repeated_to_the_model(name):
     assert (
-        await told(Registry((tool(),)), name, {"text": "a"})
-        == "There is no tool of that name. There are: echo."
+        await told(Registry((tool(),)), name, {"text": "a"}, ToolUnknown)
+        == "There is no such tool. There are: echo."
     )
 
 
 async def test_without_tools_there_is_none():
-    assert await told(Registry(), "echo", {}) == "There is no tool of that name. There are: none."
+    assert await told(Registry(), "echo", {}, ToolUnknown) == "There is no such tool. There are: none."
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+"""A turn under way, as whoever listens to it has it in hand: hear it, leave it, wait for its record.
+
+Refuses to end twice: the first reason wins.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from service.agent.channel import Channel
+from service.agent.events import Event
+from service.agent.hold import Answer, Hold, Message
+from service.errors import ClientGone, ServiceError
+from telemetry.record import Caller, Outcome, RateLimit, TurnRecord
+from telemetry.recorder import OpenTurn
+
+
+class Gate(Protocol):
+    """The limiter, with its mode and the roles' numbers applied; None where limits are off."""
+
+    def admit(self, caller: Caller) -> RateLimit | None:
+        """Decide, and count the request where it is admitted."""
+        ...
+
+    def peek(self, caller: Caller) -> RateLimit | None:
+        """Say how the caller stands; costs nothing."""
+        ...
+
+
+class RunningTurn:
+    """A turn under way: listen to it, or leave it."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._task: asyncio.Task[None] | None = None
+        self.channel = Channel()
+        self.turn: OpenTurn | None = None
+        self.reason: BaseException | None = None
+        self.holds: list[Hold] = []
+        self.said: Sequence[Message] = ()
+
+    def begin(self, task: asyncio.Task[None]) -> None:
+        """The task that runs it exists."""
+        self._task = task
+
+    def end(self, reason: BaseException) -> None:
+        """Make it end for this reason, at once; does nothing when it ends already."""
+        if self.reason is None and self.record is None:
+            self.reason = reason
+            if self.turn and self._task:  # before that, the turn looks at the reason when it opens
+                self.turn.reason = reason
+                self._task.cancel()
+
+    def leave(self) -> None:
+        """The listener goes; a turn still running ends as `client_gone`."""
+        self.end(ClientGone())
+        self.channel.leave()
+
+    async def hear(self) -> Event | None:
+        """What is said next; None when the turn is over."""
+        return await self.channel.hear()
+
+    async def ended(self) -> TurnRecord:
+        """Wait for the record; the wait may be cancelled, the turn is not."""
+        if self._task:
+            await asyncio.wait((self._task,))
+        if self.record is None:
+            raise ServiceError("The turn left no record.")
+        return self.record
+
+    @property
+    def record(self) -> TurnRecord | None:
+        """The record, once the turn is over."""
+        return self.turn.record if self.turn else None
+
+    @property
+    def answer(self) -> Answer | None:
+        """What was answered; None while the turn runs, and where it ended otherwise."""
+        if self.record is None or self.record.outcome is not Outcome.ANSWERED:
+            return None
+        return Answer(record=self.record, messages=self.said, text=self.channel.text)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the caller wants a stream, as far as that is known."""
+        return self.turn is not None and self.turn.opening.streamed
+
+    @property
+    def standing(self) -> RateLimit | None:
+        """How the caller stands with the limiter; None for a caller nobody knows, or without limits."""
+        if not self.turn or not self.turn.opening.caller:
+            return None
+        return self.turn.opening.rate_limit or self._gate.peek(self.turn.opening.caller)

@@ -1,0 +1,38 @@
+"""Whether a request that a cookie speaks for was started by this very site (contract, section 4).
+
+Refuses other sites and other origins of the same site, by what a browser says of itself; a client that says
+nothing is no browser.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from service.auth.credentials import Credentials
+from service.errors import CrossSite
+
+OURS = frozenset({"same-origin", "none"})
+"""`none` is a person who typed the address, or followed a link from outside the browser."""
+REASON = "The session cookie came with a request that another site started."
+PORTS: Mapping[str, str] = MappingProxyType({"http": ":80", "https": ":443"})
+
+
+def refuse_other_sites(given: Credentials) -> None:
+    """Let the request pass.
+
+    Raises:
+        CrossSite: another site started it.
+    """
+    if given.sec_fetch_site is not None and given.sec_fetch_site not in OURS:
+        raise CrossSite(REASON)
+    if given.origin is not None and not _own(given.origin, given.scheme, given.host):
+        raise CrossSite(REASON)
+
+
+def _own(origin: str, scheme: str, host: str | None) -> bool:
+    said, _, authority = origin.partition("://")
+    return bool(host) and _normal(said, authority) == _normal(scheme, host or "")
+
+
+def _normal(scheme: str, authority: str) -> tuple[str, str]:
+    known = scheme.lower()
+    return known, authority.lower().removesuffix(PORTS.get(known, ""))

@@ -1,0 +1,101 @@
+"""parley audit: list, show, export and count audit events, straight from the database.
+
+Refuses to look unseen: showing content leaves a row with the name of the machine's user, as the routes do.
+"""
+
+import sys
+from typing import Any
+
+import msgspec
+
+from service.audit.access import Look
+from service.auth.derive import Derived
+from service.cli import asking, state
+from service.cli.asking import Desk, asked, plain
+from service.store.event import Event
+from service.web import export
+from service.web.cursor import Cursors
+from service.web.events import EventPage, question_of
+from service.web.parameters import ExportQuery, Nothing, PageQuery, StatsQuery
+from telemetry.timestamp import timestamp
+
+QUERY_LENGTH = 60
+"""Characters of a query that a line shows."""
+
+
+def add(commands: Any) -> None:
+    """Add the command's parser."""
+    said = "look at the audit"
+    verbs = commands.add_parser("audit", help=said, description=said).add_subparsers(
+        required=True, metavar="VERB"
+    )
+    asking.verb(verbs, "list", "list events, newest first", _list, PageQuery)
+    asking.verb(verbs, "show", "show one event", _show, Nothing).add_argument("id", help="the event's id")
+    asking.verb(verbs, "export", "write all events to stdout, newest first", _export, ExportQuery)
+    asking.verb(verbs, "stats", "count events by kind, outcome and category", _stats, StatsQuery)
+
+
+async def _list(desk: Desk) -> int:
+    query = asked(PageQuery, desk.given)
+    filters, question = query.filters(), question_of(query.filters())
+    after = _cursors(desk).read(query.cursor, question) if query.cursor else None
+    page = await desk.database.questions.events(filters, query.limit, after)
+    await asking.note(desk, Look.READ, "parley audit list", filters)
+    told = EventPage(tuple(page.events), _cursors(desk).write(page.last, question) if page.last else None)
+    asking.show(desk, told, lambda: "\n".join(map(_line, told.events)) or "no events")
+    return 0
+
+
+async def _show(desk: Desk) -> int:
+    found = await desk.database.questions.event(desk.given.id)
+    if found is None:
+        sys.stderr.write("parley: there is no audit event of that id\n")
+        return 1
+    await asking.note(desk, Look.READ, "parley audit show", found.id)
+    asking.show(desk, found, lambda: _pretty(found))
+    return 0
+
+
+async def _export(desk: Desk) -> int:
+    query = asked(ExportQuery, desk.given)
+    pages = desk.database.questions.pages(query.filters())
+    first = await anext(pages)
+    await asking.note(desk, Look.EXPORT, "parley audit export", query.filters())
+    async for piece in export.told(export.FORMS[query.format], first, pages, lambda event: event):
+        sys.stdout.write(piece)
+    return 0
+
+
+async def _stats(desk: Desk) -> int:
+    stats = await desk.database.questions.stats(asked(StatsQuery, desk.given).filters())
+    told = {
+        "rows": stats.rows,
+        "events": stats.events,
+        "oldest": timestamp(stats.oldest) if stats.oldest is not None else None,
+        "newest": timestamp(stats.newest) if stats.newest is not None else None,
+        "entityTypes": stats.entity_types,
+        "outcomes": stats.outcomes,
+        "categories": stats.categories,
+    }
+    asking.show(desk, told, lambda: "\n".join(f"{name}: {_counted(value)}" for name, value in told.items()))
+    return 0
+
+
+def _cursors(desk: Desk) -> Cursors:
+    return Cursors(Derived(state.root(desk.settings)).cursor)
+
+
+def _line(event: Event) -> str:
+    query = plain(event.metadata.get("query") or event.metadata.get("content") or "")[:QUERY_LENGTH]
+    told = (event.id, event.created_at, event.action, event.outcome, event.category, event.actor_id)
+    return "  ".join((*map(plain, told), f"${event.cost:.6f}", query)).rstrip()
+
+
+def _pretty(event: Event) -> str:
+    return msgspec.json.format(msgspec.json.encode(event), indent=2).decode()
+
+
+def _counted(value: Any) -> str:
+    if not isinstance(value, dict):
+        return plain(value)
+    return ", ".join(f"{plain(name)} {count}" for name, count in value.items()) or "none"  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - counts by name

@@ -1,0 +1,161 @@
+"""parley check: whether the service could start and reach what it needs, one line for each part.
+
+Refuses to change anything: what is missing is not made, what is old is not migrated.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from config import Loaded, SettingsError, load
+from config.settings import Settings
+from service.agent.anthropic import BASE_URL
+from service.cli import reach
+from service.errors import DatabaseError
+from service.store.probe import file_of, probe
+from telemetry import providers
+from telemetry.sink import UnknownSink
+from telemetry.sink import load as load_sinks
+
+WRONG = 2
+
+
+class Finding(Struct, frozen=True):
+    """One part: `up`, `down`, or `off` where nothing is to be reached; and a few words."""
+
+    name: str
+    status: str
+    detail: str
+
+
+class Down(Exception):
+    """A part is not as it should be; the message says why."""
+
+
+Look = Callable[[], str]
+"""Looks at a part and says what it saw; raises what `looked` knows. Blocks, on a thread of its own."""
+
+
+def add(commands: Any) -> None:
+    """Add the command's parser."""
+    said = "say whether the service could start and reach what it needs"
+    parser = commands.add_parser("check", help=said, description=said)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Look at everything at once; 0 all is well, 1 something is down, 2 the settings are wrong."""
+    try:
+        loaded = load()
+    except SettingsError as error:
+        _show(given, [Finding("settings", "down", problem) for problem in error.problems])
+        return WRONG
+    found = asyncio.run(_look(loaded))
+    _show(given, found)
+    return 1 if any(each.status == "down" for each in found) else 0
+
+
+async def _look(loaded: Loaded) -> list[Finding]:
+    exported = {name: value.reveal() for name, value in loaded.exports.items()}
+    otlp = _otlp(exported | dict(os.environ))
+    looks = {"settings": partial(_settings, loaded), **_looks(loaded.settings), **otlp}
+    found = await asyncio.gather(*(asyncio.to_thread(looked, name, look) for name, look in looks.items()))
+    return found if otlp else [*found, Finding("otlp", "off", "nothing is exported by it")]
+
+
+def looked(name: str, look: Look) -> Finding:
+    """What a look at a part says."""
+    try:
+        return Finding(name, "up", look())
+    except (Down, reach.Unreachable, UnknownSink) as error:
+        return Finding(name, "down", str(error))
+    except DatabaseError as error:
+        return Finding(name, "down", error.detail)
+
+
+def _looks(settings: Settings) -> Mapping[str, Look]:
+    return {
+        "database": partial(_database, settings.database_url),
+        "journal": partial(folder, Path(settings.audit.journal_dir)),
+        "model": partial(_model, settings),
+    }
+
+
+def _settings(loaded: Loaded) -> str:
+    load_sinks(loaded.settings.sinks)
+    changed = sum(origin != "default" for origin in loaded.origins.values())
+    return f"{loaded.settings.environment}; {changed} of {len(loaded.origins)} set"
+
+
+def _database(url: str) -> str:
+    path = file_of(url)
+    if path and not path.exists():
+        return folder(path.parent)
+    return asyncio.run(probe(url))
+
+
+def folder(path: Path) -> str:
+    """Whether files can be made in a folder, or the folder itself where there is none.
+
+    Raises:
+        Down: neither.
+    """
+    there = next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+    try:
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise Down(f"{there}: {error.strerror}") from error
+    return f"{path} can be written" if there == path.absolute() else f"{path} will be made"
+
+
+def _model(settings: Settings) -> str:
+    if settings.model.simulated:
+        return "simulator"
+    url = settings.model.base_url or BASE_URL
+    return _reached(url, reach.ask_http)
+
+
+def _otlp(environ: Mapping[str, str]) -> Mapping[str, Look]:
+    if file := environ.get("OTEL_CONFIG_FILE"):
+        return {"otlp": partial(_file, Path(file))}
+    ways = {"grpc": reach.connect, "http/protobuf": reach.ask_http}
+    return {
+        f"otlp_{each.signal}": partial(_reached, each.url, ways.get(each.protocol, reach.connect))
+        for each in providers.endpoints(environ)
+    }
+
+
+def _file(path: Path) -> str:
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise Down(f"OTEL_CONFIG_FILE: {path}: {error.strerror}") from error
+    return f"as {path} says; its endpoints were not looked at"
+
+
+def _reached(url: str, ask: Callable[[str], None]) -> str:
+    try:
+        ask(url)
+    except reach.Unreachable as error:
+        raise Down(f"{reach.where(url)}: {error}") from error
+    return f"{reach.where(url)} answers"
+
+
+def _show(given: argparse.Namespace, found: list[Finding]) -> None:
+    lines = [msgspec.json.encode(found).decode()] if given.json else _lines(found)
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def _lines(found: list[Finding]) -> Iterator[str]:
+    for each in found:
+        yield f"{each.name:14} {each.status:5} {each.detail}"

@@ -1,0 +1,228 @@
+"""What is asked of the audit: events a page at a time, sums, and who somebody is.
+
+Refuses to change anything, and to hold more than one page: an export is read page by page.
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import date, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from msgspec import Struct, structs
+from piccolo.querystring import QueryString
+
+from service.store.event import COLUMNS, Event, event_of
+from service.store.filters import EVENTS, Filters, source_of, where
+from service.store.text import storable
+
+Position = tuple[int, str]
+"""Microseconds since 1970 (UTC), and the event's id."""
+
+TURN = "AGENT_QUERY"
+EPOCH = date(1970, 1, 1)
+EXPORT_PAGE = 200
+
+
+class Reading(Protocol):
+    """An engine, as far as it reads."""
+
+    async def ask(self, querystring: QueryString) -> list[dict[str, Any]]:
+        """The rows of one statement, each by column name; raises DatabaseError."""
+        ...
+
+
+class Grouping(StrEnum):
+    """What usage is added up by."""
+
+    USER = "user"
+    ROLE = "role"
+    MODEL = "model"
+    TOOL = "tool"
+    DAY = "day"
+
+
+class Page(Struct, frozen=True):
+    """Some events, newest first; `last` is the position to go on after, None where there are no more."""
+
+    events: Sequence[Event]
+    last: Position | None
+
+
+class Sums(Struct, frozen=True, kw_only=True):
+    """What some turns came to; `count` of each row is honoured. Costs are millionths of a US dollar."""
+
+    turns: int
+    input_tokens: int
+    output_tokens: int
+    cost_micros: int
+
+
+class Usage(Struct, frozen=True):
+    """Sums by key and over all.
+
+    By tool, a turn that called two counts for both and one that called none for the key None; `total` has
+    each turn once.
+    """
+
+    rows: Sequence[tuple[str | None, Sums]]
+    total: Sums
+
+
+class Stats(Struct, frozen=True, kw_only=True):
+    """How many events there are, and of what kinds: `count` is honoured, `rows` are rows."""
+
+    rows: int
+    events: int
+    oldest: int | None
+    newest: int | None
+    entity_types: Mapping[str, int]
+    outcomes: Mapping[str, int]
+    categories: Mapping[str, int]
+
+
+KEYS = MappingProxyType(
+    {
+        Grouping.USER: QueryString("event.actor_id"),
+        Grouping.ROLE: QueryString("event.role"),
+        Grouping.MODEL: QueryString("event.model"),
+        Grouping.TOOL: QueryString("called.tool"),
+        Grouping.DAY: QueryString("event.created_at / 86400000000"),
+    }
+)
+
+CALLS_OR_NONE = QueryString(
+    "audit_event AS event LEFT JOIN audit_event_tool AS called ON called.event_id = event.id"
+)
+SUMS = QueryString(
+    "SUM(event.count) AS turns, SUM(event.count * event.input_tokens) AS input_tokens, "
+    "SUM(event.count * event.output_tokens) AS output_tokens, "
+    "SUM(event.count * event.cost_micros) AS cost_micros"
+)
+PAGE = (
+    "SELECT page.moment, {} FROM (SELECT {} AS id, {} AS moment FROM {} WHERE {} ORDER BY {} DESC, {} DESC "
+    'LIMIT {}) AS page JOIN "AuditEvent" AS shown ON shown.id = page.id '
+    "ORDER BY page.moment DESC, page.id DESC"
+)
+"""The page first, from the tables and their indexes; only then the view, for its rows alone."""
+USAGE = (
+    "SELECT 0 AS part, {} AS label, {} FROM {} WHERE {} GROUP BY 2 "
+    "UNION ALL SELECT 1, NULL, {} FROM audit_event AS event WHERE {}"
+)
+"""Groups and total in one statement, so that both see the same rows."""
+ROLE = (
+    "SELECT role FROM (SELECT role, created_at FROM (SELECT role, created_at FROM audit_event "
+    "WHERE actor_id = {} AND role IS NOT NULL ORDER BY created_at DESC LIMIT 1) AS turn "
+    "UNION ALL SELECT role, created_at FROM (SELECT role, created_at FROM api_key "
+    "WHERE user_id = {} ORDER BY created_at DESC LIMIT 1) AS newest) AS known "
+    "ORDER BY created_at DESC LIMIT 1"
+)
+STATS = (
+    "SELECT event.entity_type, event.outcome, event.category, COUNT(*) AS row_count, "
+    "SUM(event.count) AS events, MIN(event.created_at) AS oldest, MAX(event.created_at) AS newest "
+    "FROM {} WHERE {} GROUP BY event.entity_type, event.outcome, event.category"
+)
+
+
+class Questions:
+    """Asks the database; every method raises DatabaseError."""
+
+    def __init__(self, engine: Reading) -> None:
+        self._engine = engine
+
+    async def events(self, filters: Filters, limit: int, after: Position | None = None) -> Page:
+        """One page of at most `limit` events, newest first."""
+        rows = await self._engine.ask(page_query(filters, limit + 1, after))
+        kept = rows[:limit]
+        last = (int(kept[-1]["moment"]), str(kept[-1]["id"])) if len(rows) > limit else None
+        return Page(tuple(map(event_of, kept)), last)
+
+    async def pages(self, filters: Filters, size: int = EXPORT_PAGE) -> AsyncGenerator[Sequence[Event]]:
+        """All events, newest first, a page at a time; the first page comes even where it is empty.
+
+        What is written meanwhile may be in it or not; no event is in it twice.
+        """
+        page = await self.events(filters, size)
+        yield page.events
+        while page.last:
+            page = await self.events(filters, size, page.last)
+            yield page.events
+
+    async def event(self, event_id: str) -> Event | None:
+        """The event of that id; None where there is none."""
+        query = QueryString(
+            'SELECT {} FROM "AuditEvent" AS shown WHERE shown.id = {}', COLUMNS, storable(event_id)
+        )
+        rows = await self._engine.ask(query)
+        return event_of(rows[0]) if rows else None
+
+    async def usage(self, grouping: Grouping, filters: Filters) -> Usage:
+        """Sums of the turns these filters mean, by key: the dearest first, days in their order."""
+        rows = await self._engine.ask(usage_query(grouping, filters))
+        groups = [(_label(grouping, row["label"]), _sums(row)) for row in rows if row["part"] == 0]
+        (total,) = (_sums(row) for row in rows if row["part"] == 1)
+        return Usage(sorted(groups, key=_by_day if grouping is Grouping.DAY else _by_cost), total)
+
+    async def role_of(self, user_id: str) -> str | None:
+        """The role a user had last, in a turn or by a new key; None for a user nobody has seen."""
+        user = storable(user_id)
+        rows = await self._engine.ask(QueryString(ROLE, user, user))
+        return str(rows[0]["role"]) if rows else None
+
+    async def stats(self, filters: Filters) -> Stats:
+        """Count the events these filters mean; reads all of them."""
+        query = QueryString(STATS, source_of(filters).tables, where(filters))
+        rows = await self._engine.ask(query)
+        return Stats(
+            rows=sum(int(row["row_count"]) for row in rows),
+            events=sum(int(row["events"]) for row in rows),
+            oldest=min((int(row["oldest"]) for row in rows), default=None),
+            newest=max((int(row["newest"]) for row in rows), default=None),
+            entity_types=_counts(rows, "entity_type"),
+            outcomes=_counts(rows, "outcome"),
+            categories=_counts(rows, "category"),
+        )
+
+
+def page_query(filters: Filters, limit: int, after: Position | None) -> QueryString:
+    """The statement for a page."""
+    # What comes after a place came before `until`; told both, SQLite starts at `until` again on each page.
+    source, meant = source_of(filters), where(structs.replace(filters, until=None) if after else filters)
+    key = source.moment, source.event_id
+    if after:
+        meant = QueryString("{} AND ({}, {}) < ({}, {})", meant, *key, after[0], storable(after[1]))
+    return QueryString(PAGE, COLUMNS, source.event_id, source.moment, source.tables, meant, *key, limit)
+
+
+def usage_query(grouping: Grouping, filters: Filters) -> QueryString:
+    """The statement for sums."""
+    source = CALLS_OR_NONE if grouping is Grouping.TOOL else EVENTS
+    meant = where(structs.replace(filters, entity_type=TURN))
+    return QueryString(USAGE, KEYS[grouping], SUMS, source, meant, SUMS, meant)
+
+
+def _label(grouping: Grouping, label: Any) -> str | None:
+    if grouping is Grouping.DAY:
+        return str(EPOCH + timedelta(days=int(label)))
+    return None if label is None else str(label)
+
+
+def _sums(row: Mapping[str, Any]) -> Sums:
+    return Sums(**{name: int(row[name] or 0) for name in Sums.__struct_fields__})
+
+
+def _by_cost(group: tuple[str | None, Sums]) -> Any:
+    label, sums = group
+    return -sums.cost_micros, -sums.turns, label is None, label or ""
+
+
+def _by_day(group: tuple[str | None, Sums]) -> Any:
+    return group[0] or ""
+
+
+def _counts(rows: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, int]:
+    found: dict[str, int] = {}
+    for row in rows:
+        if row[name] is not None:
+            found[row[name]] = found.get(row[name], 0) + int(row["events"])
+    return dict(sorted(found.items(), key=lambda each: (-each[1], each[0])))

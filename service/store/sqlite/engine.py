@@ -1,0 +1,87 @@
+"""Piccolo's engine for SQLite in WAL mode: a connection that writes, one that reads, one for long questions.
+
+Refuses deferred transactions: one that has begun cannot fail to get the write lock later.
+"""
+
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from piccolo.querystring import QueryString
+
+from service.errors import DatabaseError
+from service.store.engine import Batch, StoreEngine
+from service.store.sqlite.connection import Connection, begin, commit, immediately, inside, roll_back, rows
+
+T = TypeVar("T")
+
+WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=1", "recursive_triggers=1")
+READER_PRAGMAS = ("query_only=1", "wal_autocheckpoint=0")
+"""The reader never checkpoints: SQLite before 3.51.3 may damage a file when two connections do at once."""
+
+
+class WalEngine(StoreEngine):
+    """One database file.
+
+    Statements outside a transaction that start with SELECT go to the reader and never wait for a write;
+    all others run on the writer, each in an immediate transaction.
+    """
+
+    def __init__(self, path: Path, busy_timeout_ms: int) -> None:
+        self.writer = Connection(path, "writer", WRITER_PRAGMAS, busy_timeout_ms)
+        self.reader = Connection(path, "reader", READER_PRAGMAS, busy_timeout_ms)
+        self.asker = Connection(path, "asker", READER_PRAGMAS, busy_timeout_ms)
+        super().__init__(engine_type="sqlite", min_version_number=3.25)
+
+    async def write(self, *batches: Batch) -> None:
+        """Run all batches, in order, in the open transaction or else in one of their own: all or nothing."""
+        await self._write(partial(_run_batches, batches))
+
+    async def ask(self, querystring: QueryString) -> list[dict[str, Any]]:
+        """Run one SELECT that may take long, on a connection of its own."""
+        sql, arguments = querystring.compile_string(engine_type=self.engine_type)
+        return await self.asker.run(partial(rows, sql, arguments))
+
+    async def close(self) -> None:
+        """Finish what was accepted and end the threads; again: nothing."""
+        try:
+            await self.asker.close()
+            await self.reader.close()
+        finally:
+            await self.writer.close()
+
+    async def _run(self, sql: str, arguments: Sequence[object]) -> list[dict[str, Any]]:
+        work = partial(rows, sql, arguments)
+        if not self._held() and sql.lstrip()[:6].upper() == "SELECT":
+            return await self.reader.run(work)
+        return await self._write(work)
+
+    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._held():
+            return await self.writer.run(partial(inside, work))
+        async with self._turnstile():
+            return await self.writer.run(partial(immediately, work))
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncGenerator[Connection]:
+        try:
+            await self.writer.run(begin)
+            yield self.writer
+            await self.writer.run(commit)
+        except BaseException:
+            with suppress(DatabaseError):
+                await self.writer.finish(roll_back)
+            raise
+
+    def get_version_sync(self) -> float:
+        """SQLite's version as Piccolo compares it: major.minor."""
+        major, minor, _ = sqlite3.sqlite_version_info
+        return float(f"{major}.{minor}")
+
+
+def _run_batches(batches: Sequence[Batch], connection: sqlite3.Connection) -> None:
+    for batch in batches:
+        connection.executemany(batch.sql, batch.rows)

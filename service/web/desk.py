@@ -1,0 +1,65 @@
+"""Where the asking routes let a caller in, and note what was looked at.
+
+Refuses before anything is read: 401 for nobody, 403 for a role that may not, 400 for what is not asked well.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from litestar import Request
+from msgspec import Struct
+
+from service.audit.access import Access, Look, row_of
+from service.audit.row import AuditRow
+from service.auth.permissions import Action, require
+from service.store.filters import Filters, said
+from service.web.identity import identity_of
+from service.web.problems import CALLER
+from telemetry.record import Caller
+
+Asking = Request[Any, Any, Any]
+Who = Callable[[Asking], Awaitable[Caller]]
+"""Request -> Caller; raises Unauthenticated, CrossSite or DatabaseError."""
+Note = Callable[[AuditRow], None]
+"""Owes the audit a row."""
+
+
+def unnoted(row: AuditRow) -> None:
+    """Note nothing: there is no audit to note it in."""
+    del row
+
+
+class Desk(Struct, frozen=True):
+    """What the asking routes share. `clock` gives microseconds since 1970 (UTC)."""
+
+    who: Who
+    note: Note
+    clock: Callable[[], int]
+
+    async def admit(self, request: Asking, action: Action) -> Caller:
+        """Name the caller, who may do this.
+
+        Raises:
+            Unauthenticated, CrossSite, Forbidden, DatabaseError: nobody is let in.
+        """
+        caller = await self.who(request)
+        request.scope[CALLER] = caller  # pyright: ignore[reportGeneralTypeIssues] - ASGI lets an application add keys
+        require(caller, action)
+        return caller
+
+    def noted(self, request: Asking, caller: Caller, look: Look, route: str, read: str | Filters) -> None:
+        """Note what a caller is about to be shown: one event by its id, or all that some filters mean."""
+        identity = identity_of(request.scope)
+        event_id, filters = (read, None) if isinstance(read, str) else (None, read)
+        access = Access(
+            look=look,
+            route=route,
+            entity_id=event_id or identity.request_id,
+            filters=said(filters) if filters else {},
+            caller=caller,
+            request_id=identity.request_id,
+            trace_id=identity.trace_id,
+            at=self.clock(),
+            searched=filters.q if filters else None,
+        )
+        self.note(row_of(access))

@@ -1,0 +1,21 @@
+"""A page of audit events as it is told, to routes and commands alike; what its cursor is bound to."""
+
+import msgspec
+from msgspec import Struct
+
+from service.store.event import Event
+from service.store.filters import Filters
+
+EVENTS = "/api/v1/audit/events"
+
+
+class EventPage(Struct, frozen=True, rename="camel"):
+    """Some events, newest first, and how to ask for the next ones; `next_cursor` is null on the last page."""
+
+    events: tuple[Event, ...]
+    next_cursor: str | None
+
+
+def question_of(filters: Filters) -> bytes:
+    """What a cursor is bound to: the route and its filters."""
+    return EVENTS.encode() + msgspec.json.encode(filters)

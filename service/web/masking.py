@@ -1,0 +1,16 @@
+"""An audit event for somebody who may see what happened and not what was said.
+
+Refuses to tell whether there was any content, but for what its owner had erased or keeps sealed.
+"""
+
+from msgspec import structs
+
+from service.store.event import Event
+
+MASKED = "masked"
+
+
+def masked(event: Event) -> Event:
+    """The event without its query."""
+    state = event.metadata.get("content") or MASKED
+    return structs.replace(event, metadata={**event.metadata, "query": None, "content": state})

@@ -1,0 +1,226 @@
+"""Every route that a program may call: what it takes, what it gives, and by which codes it refuses.
+
+Refuses the pages for people (`/console/...`, `/schema`): their HTML is no promise.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from service.store.event import Event
+from service.web import conversations, health, limits
+from service.web.ask import ChatBody
+from service.web.events import EventPage
+from service.web.parameters import ExportQuery, Nothing, PageQuery, UsageQuery
+from service.web.reports import UsageReport
+from service.web.schema.shapes import Answer
+from telemetry.failure import Code
+
+JSON = "application/json"
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    """One route. `path` parameters stand in it in braces; `media` are what a 200 may be, with their types.
+
+    `gives` is the status of success; `refuses` the codes of its problems; `open` needs no caller.
+    """
+
+    id: str
+    method: str
+    path: str
+    tag: str
+    summary: str
+    description: str = ""
+    query: type[Struct] = Nothing
+    body: type[Struct] | None = None
+    gives: int = 200
+    media: dict[str, Any] = {}
+    refuses: tuple[Code, ...] = ()
+    open: bool = False
+
+
+KNOWN = (Code.UNAUTHENTICATED, Code.CROSS_SITE, Code.INVALID_REQUEST, Code.DATABASE_ERROR, Code.INTERNAL)
+"""What every route with a caller may refuse by."""
+
+CHAT = (
+    *KNOWN,
+    Code.NOT_FOUND,
+    Code.CONFLICT,
+    Code.TOO_LARGE,
+    Code.UNSUPPORTED_MEDIA_TYPE,
+    Code.IDEMPOTENCY_MISMATCH,
+    Code.RATE_LIMITED,
+    Code.OVERLOADED,
+    Code.SHUTTING_DOWN,
+    Code.UPSTREAM_RATE_LIMITED,
+    Code.UPSTREAM_ERROR,
+    Code.UPSTREAM_OVERLOADED,
+    Code.UPSTREAM_UNREACHABLE,
+    Code.UPSTREAM_TIMEOUT,
+    Code.TURN_TIMEOUT,
+)
+
+CHATTING = """\
+One turn with the agent. With `stream: true`, or an Accept header that names `text/event-stream` where the
+body does not say, the answer comes as server-sent events, unless the operator has switched streaming off:
+`turn` first, `text` and `tool` as they happen, and exactly one of `done` or `error` last, each with a running
+`id` from 1 and a comment for every 15 s of silence. A failure before the model's first content is a problem
+with its own status, after it an `error` event. Unknown fields are refused by name. An `Idempotency-Key` of
+1 to 255 printable characters makes a repetition safe for 24 hours: the same key and body give the same
+answer again, at no cost."""
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        id="chat",
+        method="post",
+        path="/api/v1/agent/chat",
+        tag="chat",
+        summary="Ask the agent one question",
+        description=CHATTING,
+        body=ChatBody,
+        media={JSON: Answer, "text/event-stream": str},
+        refuses=CHAT,
+    ),
+    Operation(
+        id="listConversations",
+        method="get",
+        path="/api/v1/conversations",
+        tag="conversations",
+        summary="List one's own conversations, latest first",
+        query=conversations.PageQuery,
+        media={JSON: conversations.Page},
+        refuses=KNOWN,
+    ),
+    Operation(
+        id="getConversation",
+        method="get",
+        path="/api/v1/conversations/{conversationId}",
+        tag="conversations",
+        summary="Read one of one's own conversations",
+        description="Somebody else's is not found.",
+        media={JSON: conversations.Conversation},
+        refuses=(*KNOWN, Code.NOT_FOUND),
+    ),
+    Operation(
+        id="deleteConversation",
+        method="delete",
+        path="/api/v1/conversations/{conversationId}",
+        tag="conversations",
+        summary="Hide one of one's own conversations and drop its history",
+        description="What the audit holds of it stays.",
+        gives=204,
+        refuses=(*KNOWN, Code.NOT_FOUND),
+    ),
+    Operation(
+        id="listAuditEvents",
+        method="get",
+        path="/api/v1/audit/events",
+        tag="audit",
+        summary="List audit events, newest first",
+        description="For AUDIT_HEAD and AUDITOR; the query is masked without the permission to see content.",
+        query=PageQuery,
+        media={JSON: EventPage},
+        refuses=(*KNOWN, Code.FORBIDDEN),
+    ),
+    Operation(
+        id="getAuditEvent",
+        method="get",
+        path="/api/v1/audit/events/{eventId}",
+        tag="audit",
+        summary="Read one audit event",
+        description="For AUDIT_HEAD and AUDITOR.",
+        media={JSON: Event},
+        refuses=(*KNOWN, Code.FORBIDDEN, Code.NOT_FOUND),
+    ),
+    Operation(
+        id="exportAuditEvents",
+        method="get",
+        path="/api/v1/audit/export",
+        tag="audit",
+        summary="Export audit events as JSON Lines or CSV",
+        description="For AUDIT_HEAD and AUDITOR. A file that is not whole says so in its last line.",
+        query=ExportQuery,
+        media={"application/x-ndjson": str, "text/csv": str},
+        refuses=(*KNOWN, Code.FORBIDDEN),
+    ),
+    Operation(
+        id="getUsage",
+        method="get",
+        path="/api/v1/usage",
+        tag="usage",
+        summary="Add up turns, tokens and cost",
+        description="Of all for CFO, CXO_TEAM and AUDIT_HEAD; one's own for everybody else.",
+        query=UsageQuery,
+        media={JSON: UsageReport},
+        refuses=KNOWN,
+    ),
+    Operation(
+        id="getLimits",
+        method="get",
+        path="/api/v1/limits",
+        tag="limits",
+        summary="Say how one stands with the limits; costs nothing",
+        media={JSON: limits.Standing},
+        refuses=KNOWN,
+    ),
+    Operation(
+        id="getLimitsOf",
+        method="get",
+        path="/api/v1/limits/{subject}",
+        tag="limits",
+        summary="Say how a user stands with the limits",
+        description="One's own for everybody, others' for AUDIT_HEAD.",
+        media={JSON: limits.Standing},
+        refuses=(*KNOWN, Code.FORBIDDEN, Code.NOT_FOUND),
+    ),
+    Operation(
+        id="getLiveness",
+        method="get",
+        path="/health/live",
+        tag="health",
+        summary="Say that the process lives; touches nothing",
+        media={JSON: health.Liveness},
+        open=True,
+    ),
+    Operation(
+        id="getReadiness",
+        method="get",
+        path="/health/ready",
+        tag="health",
+        summary="Say how each dependency is",
+        description="503 only where it is not ready; a dependency that is away is `degraded` with 200.",
+        media={JSON: health.Readiness},
+        open=True,
+    ),
+    Operation(
+        id="getSchema",
+        method="get",
+        path="/schema/openapi.json",
+        tag="schema",
+        summary="This document",
+        media={JSON: dict[str, Any]},
+        open=True,
+    ),
+)
+
+WORDS = {
+    "conversationId": "The id of a conversation, a UUID.",
+    "eventId": "The id of an audit event.",
+    "subject": "A user's name; a slash in it is percent-encoded.",
+    "limit": "At most so many on one page.",
+    "cursor": "Goes on after a page: its `nextCursor`, with the same other parameters.",
+    "from": "A date or a time of ISO 8601, UTC unless it says otherwise; belongs to the span.",
+    "to": "The same; does not belong to the span.",
+    "actor": "Whose events.",
+    "outcome": "How the turn ended.",
+    "category": "The category of what went wrong.",
+    "tool": "A tool that was called.",
+    "model": "The model that was asked.",
+    "role": "The role of the caller.",
+    "traceId": "The trace, 32 hexadecimal characters.",
+    "entityType": "`AGENT_QUERY` (turns, where it is not given), another kind of event, or `all`.",
+    "q": "Words of the query; needs the permission to see content.",
+    "format": "The form of the file.",
+    "groupBy": "What is added up by.",
+}
+"""What each parameter means, wherever it stands."""

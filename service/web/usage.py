@@ -1,0 +1,30 @@
+"""GET /api/v1/usage: what turns came to, by user, role, model, tool or day.
+
+Refuses other people's numbers to those who may see only their own: they get a sum of one.
+"""
+
+from litestar import get
+from litestar.handlers import HTTPRouteHandler
+
+from service.auth.permissions import Action, may
+from service.store.filters import Filters
+from service.store.questions import Questions
+from service.web.desk import Asking, Desk
+from service.web.parameters import UsageQuery, read
+from service.web.reports import UsageReport, report
+
+PATH = "/api/v1/usage"
+
+
+def routes(questions: Questions, desk: Desk) -> list[HTTPRouteHandler]:
+    """The route."""
+
+    @get(PATH)
+    async def usage(request: Asking) -> UsageReport:
+        caller = await desk.admit(request, Action.OWN)
+        query = read(UsageQuery, request.scope["query_string"])
+        actor = None if may(caller, Action.USAGE_ALL) else caller.user_id
+        meant = Filters(actor=actor, **query.span())
+        return report(await questions.usage(query.group_by, meant))
+
+    return [usage]

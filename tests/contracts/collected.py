@@ -1,0 +1,212 @@
+"""What a running service says, by the names of the samples: routes, events, log lines, commands, problems.
+
+Refuses to make anything up: every value was sent or printed by a service that was asked for it.
+"""
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.harness.chat import ask, stream
+from tests.harness.service import Service
+from tests.harness.waiting import wait
+
+
+def coded(**claims: Any) -> str:
+    """A part of a token."""
+    return urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+
+
+STRANGER = Path(__file__).parents[1] / "walk" / "plugins" / "stranger.py"
+ENTRY_POINTS = "[parley.sinks]\nclumsy = stranger:Clumsy\n"
+LIMITS = "AUDITEE=1000,GUEST=1"
+UNREACHABLE = {"AGENT_JWT_ALGORITHM": "EdDSA", "AGENT_JWT_JWKS_URL": "http://127.0.0.1:1/jwks"}
+TOKEN = f"{coded(alg='EdDSA', typ='JWT', kid='a')}.{coded(sub='x', exp=9999999999)}.{'A' * 86}"
+"""A token whose issuer's keys cannot be had."""
+CHAT, EVENTS = "/api/v1/agent/chat", "/api/v1/audit/events"
+
+Found = dict[str, Any]
+
+
+def collect(folder: Path) -> Found:
+    """Ask two services for everything."""
+    found: Found = {}
+    plug_in(folder / "site")
+    settings = {
+        "AGENT_RATE_LIMIT_ROLES": LIMITS,
+        "AGENT_MODELS": "claude-sonnet-5-5,no-price",
+        "AGENT_SINKS": "audit,logs,metrics,clumsy",
+        "AGENT_TURN_TIMEOUT_MS": "2000",
+        "PYTHONPATH": str(folder / "site"),
+    }
+    (folder / "cwd").mkdir()
+    with Service(folder / "cwd", settings) as service:
+        keys = {role: made(service, role) for role in ("AUDIT_HEAD", "GUEST")}
+        found["cli/keys_create"] = keys["GUEST"]
+        found |= {f"routes/{name}": value for name, value in routes(service, keys["AUDIT_HEAD"]["key"])}
+        found |= {f"events/{name}": value for name, value in events(service)}
+        found |= {f"problems/{name}": value for name, value in problems(service, keys["GUEST"]["key"])}
+        found |= {f"cli/{name}": value for name, value in commands(service, keys["GUEST"]["id"])}
+        found["problems/database_error"] = without_database(service)
+        assert service.stop() == 0
+        found |= {f"lines/{name}": value for name, value in lines(service)}
+    (folder / "issuer").mkdir()
+    with Service(folder / "issuer", UNREACHABLE) as service:
+        ask(service, "Hello", key=TOKEN)
+        found["lines/signing_keys_unfetched"] = service.wait_for_line(type="signing_keys_unfetched")
+    return found
+
+
+def plug_in(site: Path) -> None:
+    """Install a sink that fails, as far as an interpreter looks."""
+    info = site / "stranger-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    (site / "stranger.py").write_bytes(STRANGER.read_bytes())
+
+
+def made(service: Service, role: str) -> Found:
+    """A new key, as the command told it."""
+    return told(service, "keys", "create", "--user", role.lower(), "--role", role)
+
+
+def told(service: Service, *arguments: str) -> Any:
+    """What a command prints as JSON."""
+    done = service.cli(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def got(service: Service, path: str, key: str | None = None, **parameters: Any) -> Any:
+    """What a route answers."""
+    response = requested(service, "GET", path, key=key, params=parameters)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def requested(
+    service: Service, method: str, path: str, *, key: str | None = None, headers: Any = None, **more: Any
+) -> httpx.Response:
+    """One request, with the service's own key unless it is given another; empty is none."""
+    key = service.api_key if key is None else key
+    bearer = {"authorization": f"Bearer {key}"} if key else {}
+    url = f"{service.url}{path}"
+    with httpx.Client(trust_env=False, timeout=30) as client:
+        return client.request(method, url, headers=bearer | dict(headers or {}), **more)
+
+
+def routes(service: Service, head: str) -> Iterator[tuple[str, Any]]:
+    """Every route of the document, but for the document itself."""
+    answer = ask(service, "What is 12*7?").json()
+    (row,) = service.wait_for_rows(entityId=answer["id"])
+    one = f"/api/v1/conversations/{answer['conversationId']}"
+    of_turn = {"traceId": answer["traceId"]}
+    yield "chat", answer
+    yield "listConversations", got(service, "/api/v1/conversations")
+    yield "getConversation", got(service, one)
+    yield "listAuditEvents", got(service, EVENTS, head, **of_turn)
+    yield "getAuditEvent", got(service, f"{EVENTS}/{row['id']}", head)
+    exported = requested(service, "GET", "/api/v1/audit/export", key=head, params=of_turn)
+    yield "exportAuditEvents", [json.loads(line) for line in exported.text.splitlines()]
+    yield "getUsage", got(service, "/api/v1/usage")
+    yield "getLimits", got(service, "/api/v1/limits")
+    yield "getLimitsOf", got(service, "/api/v1/limits/dev", head)
+    yield "getLiveness", got(service, "/health/live", "")
+    yield "getReadiness", got(service, "/health/ready", "")
+    deleted = requested(service, "DELETE", one)
+    assert (deleted.status_code, deleted.content) == (204, b"")
+    yield "deleteConversation", None
+
+
+def events(service: Service) -> Iterator[tuple[str, Any]]:
+    """Every event of a stream; of tools one for each status there is."""
+    for message in ("What is 12*7?", "What is 1/0?", "[sim:tool][sim:cut]"):
+        with stream(service, message) as answer:
+            for event in answer.rest():
+                status = f"_{event.data['status']}" if event.event == "tool" else ""
+                yield f"{event.event}{status}", event.data
+
+
+def problems(service: Service, guest: str) -> Iterator[tuple[str, Any]]:
+    """A problem of every code that a caller can bring about."""
+    cookie = {"cookie": "session=x", "sec-fetch-site": "cross-site"}
+    text = {"content-type": "text/plain"}
+    requests: dict[str, Any] = {
+        "unauthenticated": ("POST", CHAT, {"key": "", "json": {"message": "Hello"}}),
+        "cross_site": ("GET", "/api/v1/usage", {"key": "", "headers": cookie}),
+        "forbidden": ("GET", EVENTS, {}),
+        "invalid_request": ("POST", CHAT, {"json": {"message": "", "size": 1}}),
+        "not_found": ("GET", "/nowhere", {}),
+        "method_not_allowed": ("GET", CHAT, {}),
+        "too_large": ("POST", CHAT, {"json": {"message": "x" * (1 << 20)}}),
+        "unsupported_media_type": ("POST", CHAT, {"content": b"{}", "headers": text}),
+    }
+    for code, (method, path, more) in requests.items():
+        yield code, requested(service, method, path, **more).json()
+    markers = {
+        "upstream_rate_limited": "429",
+        "upstream_error": "500",
+        "upstream_overloaded": "529",
+        "turn_timeout": "stall",
+    }
+    for code, marker in markers.items():
+        yield code, ask(service, f"[sim:{marker}]").json()
+    ask(service, "Hello", key=guest)
+    yield "rate_limited", ask(service, "Hello", key=guest).json()
+    yield from repeated(service)
+
+
+def repeated(service: Service) -> Iterator[tuple[str, Any]]:
+    """What a key refuses: another body, and a turn that still runs."""
+    once = {"Idempotency-Key": "once"}
+    ask(service, "Hello", headers=once)
+    yield "idempotency_mismatch", ask(service, "Another", headers=once).json()
+    running = {"Idempotency-Key": "running"}
+    with stream(service, "Hello [sim:slow:100]", headers=running) as answer:
+        answer.until("turn")
+        yield "conflict", ask(service, "Hello [sim:slow:100]", headers=running, stream=True).json()
+
+
+def commands(service: Service, key_id: str) -> Iterator[tuple[str, Any]]:
+    """Every command that prints JSON."""
+    (row,) = service.rows()[:1]
+    yield "settings", told(service, "settings")
+    yield "check", told(service, "check")
+    yield "keys_list", told(service, "keys", "list")
+    yield "keys_revoke", told(service, "keys", "revoke", key_id)
+    yield "audit_list", told(service, "audit", "list", "--trace-id", row["traceId"])
+    yield "audit_show", told(service, "audit", "show", row["id"])
+    yield "audit_stats", told(service, "audit", "stats")
+    exported = service.cli("audit", "export", "--trace-id", row["traceId"])
+    yield "audit_export", [json.loads(line) for line in exported.stdout.splitlines()]
+    yield "usage", told(service, "usage")
+    yield "limits_show", told(service, "limits", "show")
+    yield "limits_show_user", told(service, "limits", "show", "dev")
+
+
+def without_database(service: Service) -> Any:
+    """A problem whose fault is ours; the rows must be written first, and a key held while it happens."""
+    settled = {"Idempotency-Key": "unsettled"}
+    with stream(service, "Hello [sim:slow:200]", headers=settled) as answer:
+        answer.until("text")
+        file = service.cwd / "var" / "parley.db"
+        file.rename(file.with_name("elsewhere.db"))
+        problem = requested(service, "GET", "/api/v1/usage").json()
+        answer.rest()
+    wait(lambda: service.lines(type="settle_failed"), seen=service.said)
+    file.with_name("elsewhere.db").rename(file)
+    return problem
+
+
+def lines(service: Service) -> Iterator[tuple[str, Any]]:
+    """The first line of every type."""
+    seen: set[str] = set()
+    for line in service.lines():
+        if line["type"] not in seen:
+            seen.add(line["type"])
+            yield line["type"], line

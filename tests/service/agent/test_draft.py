@@ -1,0 +1,106 @@
+"""Answers of the API, folded: blocks go back as they came, tools have arguments, tokens are counted."""
+
+import pytest
+
+from service.agent.model import Counted, ToolUse
+from telemetry.record import Usage
+from tests.harness.messages_api import TEXT, CannedApi, ask, block, end, start
+
+
+async def reply_of(*events):
+    _, reply = await ask(CannedApi(events))
+    return reply
+
+
+def use_block(*pieces, **start):
+    known = {"type": "tool_use", "id": "c1", "name": "t", "input": {}}
+    return block(0, known | start, *({"type": "input_json_delta", "partial_json": piece} for piece in pieces))
+
+
+async def test_blocks_go_back_unchanged():
+    thinking = {"type": "thinking", "thinking": "", "signature": ""}
+    unknown = {"type": "from_the_future", "x": [1, {"y": None}]}
+    redacted = {"type": "redacted_thinking", "data": "opaque"}
+    server = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
+    reply = await reply_of(
+        start(),
+        {"type": "from_the_future_too"},
+        {"type": "ping"},
+        *block(
+            0,
+            thinking,
+            {"type": "thinking_delta", "thinking": "h"},
+            {"type": "thinking_delta", "thinking": "m"},
+            {"type": "signature_delta", "signature": "sig"},
+        ),
+        *block(1, redacted),
+        *block(2, unknown, {"type": "future_delta", "z": 1}),
+        *block(3, server, {"type": "input_json_delta", "partial_json": '{"query": "x"}'}),
+        *block(4, TEXT, {"type": "text_delta", "text": "hi"}),
+        *end(),
+    )
+    assert list(reply.content) == [
+        {"type": "thinking", "thinking": "hm", "signature": "sig"},
+        redacted,
+        unknown,
+        server | {"input": {"query": "x"}},
+        {"type": "text", "text": "hi"},
+    ]
+    assert reply.tool_uses == ()
+
+
+async def test_citations_go_back_with_their_text():
+    citation = {
+        "type": "char_location",
+        "cited_text": "x",
+        "document_index": 0,
+        "document_title": None,
+        "start_char_index": 0,
+        "end_char_index": 1,
+    }
+    reply = await reply_of(
+        start(),
+        *block(0, TEXT | {"citations": []}, {"type": "citations_delta", "citation": citation}),
+        *end(),
+    )
+    assert reply.content[0]["citations"] == [citation]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "arguments"),
+    [
+        ((), {}),
+        (("", ""), {}),
+        (('{"a"', ": [1, 2]}"), {"a": [1, 2]}),
+        (('{"a": ',), None),
+        (("[1]",), None),
+        (("null",), None),
+        (('{"a": NaN}',), None),
+        (('{"a": "\\ud800"}',), None),
+        (("[" * 100_000,), None),
+    ],
+)
+async def test_arguments_are_an_object_or_none(pieces, arguments):
+    reply = await reply_of(start(), *use_block(*pieces), *end("tool_use"))
+    assert reply.tool_uses == (ToolUse("c1", "t", arguments),)
+    assert reply.content[0] == {"type": "tool_use", "id": "c1", "name": "t", "input": arguments or {}}
+
+
+async def test_arguments_that_came_whole_are_kept():
+    reply = await reply_of(start(), *use_block(input={"a": 1}), *end("tool_use"))
+    assert reply.tool_uses[0].arguments == {"a": 1}
+    assert reply.content[0]["input"] == {"a": 1}
+
+
+async def test_tokens_are_counted_as_the_conventions_say():
+    cached = {
+        "cache_read_input_tokens": 100,
+        "cache_creation_input_tokens": 30,
+        "cache_creation": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 10},
+    }
+    later = {"input_tokens": 8, "cache_read_input_tokens": 100, "cache_creation_input_tokens": None}
+    pieces, _ = await ask(CannedApi([start(**cached), *block(0, TEXT), *end(**later)]))
+    first, last = [piece.usage for piece in pieces if isinstance(piece, Counted)]
+    known = {"cache_read_tokens": 100, "cache_write_tokens": 30, "cache_write_1h_tokens": 10}
+    assert first == Usage(input_tokens=137, output_tokens=1, **known)
+    assert last == Usage(input_tokens=138, output_tokens=9, **known)

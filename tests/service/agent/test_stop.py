@@ -1,0 +1,88 @@
+"""A service that stops: running turns have their grace, new ones are refused, each has its record."""
+
+import asyncio
+
+import pytest
+
+from service.agent.events import Text
+from service.agent.model import ContentBegan, TextPiece
+from service.agent.scripted import Pause, ScriptedModel, begin, say
+from telemetry.failure import Code
+from telemetry.record import Outcome
+from tests.harness.agent import FakeAsk, TurnHouse, hear_all
+
+
+async def test_a_turn_that_ends_within_the_grace_is_answered():
+    go_on = asyncio.Event()
+    house = TurnHouse(ScriptedModel((*begin(), Pause(go_on.wait), *say("late"))), grace=30)
+    async with house.listening() as running:
+        stopping = asyncio.create_task(house.turns.stop())
+        await asyncio.sleep(0)
+        assert house.turns.stopping
+        go_on.set()
+        assert Text("late") in await hear_all(running)
+        await stopping
+    assert [record.outcome for record in house.records] == [Outcome.ANSWERED]
+
+
+async def test_a_turn_that_does_not_is_ended_as_shutdown():
+    steps = (*begin(), ContentBegan(), TextPiece("half"), Pause(asyncio.Event().wait))
+    house = TurnHouse(ScriptedModel(steps), grace=0)
+    async with house.listening() as running:
+        assert not isinstance(await running.hear(), Text)
+        await house.turns.stop()
+        (record,) = house.records
+        assert (record.outcome, record.failure.code) == (Outcome.SHUTDOWN, Code.SHUTTING_DOWN)
+        assert record.response_length == 4
+
+
+async def test_stop_waits_for_every_record():
+    silent = (*begin(), Pause(asyncio.Event().wait))
+    house = TurnHouse(ScriptedModel(*[silent] * 20))
+    running = [house.turns.start(FakeAsk(turn_id=str(number))) for number in range(20)]
+    await asyncio.sleep(0)
+    await house.turns.stop()
+    assert sorted(record.opening.turn_id for record in house.records) == sorted(map(str, range(20)))
+    assert {record.outcome for record in house.records} == {Outcome.SHUTDOWN}
+    for each in running:
+        each.leave()
+
+
+async def test_a_turn_that_begins_after_the_stop_is_refused():
+    model = ScriptedModel()
+    house = TurnHouse(model)
+    await house.turns.stop()
+    events, record = await house.whole()
+    assert (events, model.prompts) == ([], [])
+    assert (record.outcome, record.failure.code) == (Outcome.REFUSED, Code.SHUTTING_DOWN)
+    assert record.failure.retry_after_ms >= 1
+
+
+async def test_a_turn_that_began_and_had_no_step_yet_is_refused():
+    house = TurnHouse(ScriptedModel())
+    running = house.turns.start(FakeAsk())
+    await house.turns.stop()
+    (record,) = house.records
+    assert record.failure.code is Code.SHUTTING_DOWN
+    running.leave()
+
+
+@pytest.mark.parametrize("grace", [0, 30])
+async def test_two_stops_at_once_are_one(grace):
+    go_on = asyncio.Event()
+    house = TurnHouse(ScriptedModel((*begin(), Pause(go_on.wait), *say("late"))), grace=grace)
+    async with house.listening() as running:
+        await asyncio.sleep(0)
+        both = asyncio.gather(house.turns.stop(), house.turns.stop())
+        await asyncio.sleep(0)
+        go_on.set()
+        await hear_all(running)
+        await both
+    assert len(house.records) == 1
+
+
+async def test_a_service_without_turns_stops_at_once():
+    house = TurnHouse(ScriptedModel())
+    await house.turns.stop()
+    await house.turns.stop()
+    assert house.records == []

@@ -1,0 +1,28 @@
+"""A store that keeps rows in memory: it waits to be let on, and fails as often as it is told."""
+
+import asyncio
+
+from service.errors import DatabaseError
+
+
+class Store:
+    """Keeps rows in order; fails `failures` times first; commits only while `open` is set."""
+
+    def __init__(self, failures: float = 0) -> None:
+        self.batches: list[list[str]] = []
+        self.calls = 0
+        self.failures = failures
+        self.open = asyncio.Event()
+        self.open.set()
+
+    @property
+    def ids(self) -> list[str]:
+        return [each for batch in self.batches for each in batch]
+
+    async def append(self, rows) -> None:
+        self.calls += 1
+        await self.open.wait()
+        if self.failures > 0:
+            self.failures -= 1
+            raise DatabaseError("The database is away.")
+        self.batches.append([row.id for row in rows])

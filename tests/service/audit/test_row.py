@@ -1,0 +1,147 @@
+import sqlite3
+from contextlib import closing
+
+import msgspec
+import pytest
+
+from service.audit.row import metadata, row_of
+from service.store.database import open_database
+from telemetry.failure import Code
+from telemetry.record import Ending, Outcome, ToolOutcome
+from tests.harness.records import CANARY, TRACE_ID, a_tool_call, an_opening, answered, failed, refused
+
+
+def test_the_row_of_an_answer():
+    record = answered()
+    row, turn_id = row_of(record), record.opening.turn_id
+    told = {name: getattr(row, name) for name in row.__struct_fields__ if name != "metadata"}
+    assert told == {
+        "id": turn_id,
+        "entity_type": "AGENT_QUERY",
+        "entity_id": turn_id,
+        "action": "QUERY",
+        "actor_id": "user-1",
+        "role": "AUDITEE",
+        "outcome": "answered",
+        "category": None,
+        "code": None,
+        "model": "claude-sonnet-5-5",
+        "trace_id": TRACE_ID,
+        "request_id": turn_id,
+        "input_tokens": 200,
+        "output_tokens": 40,
+        "cost_micros": 1200,
+        "response_time_ms": 1234,
+        "count": 1,
+        "query": CANARY,
+        "created_at": 1_764_000_000_123_456,
+    }
+
+
+def test_the_metadata_of_an_answer():
+    record = answered(opening=an_opening(client_request_id="client-7", streamed=True))
+    told = msgspec.json.decode(row_of(record).metadata)
+    turn_id = told.pop("requestId")
+    assert turn_id == record.opening.turn_id
+    assert told == {
+        "responseLength": 42,
+        "toolsCalled": ["calculate"],
+        "usage": {
+            "inputTokens": 200,
+            "outputTokens": 40,
+            "totalTokens": 240,
+            "cacheReadTokens": 60,
+            "cacheWriteTokens": 20,
+        },
+        "cost": 0.0012,
+        "pricedAs": ["claude-sonnet-5-5"],
+        "timestamp": "2025-11-24T16:00:00.123Z",
+        "outcome": "answered",
+        "category": None,
+        "code": None,
+        "role": "AUDITEE",
+        "credentialId": "key-1",
+        "model": "claude-sonnet-5-5",
+        "conversationId": "0197b1d5-9c56-7cf0-9d0b-3b1b8a5b2a11",
+        "stopReason": "end_turn",
+        "streamed": True,
+        "traceId": TRACE_ID,
+        "clientRequestId": "client-7",
+        "responseTime": 1234,
+        "modelCalls": [{"model": "claude-sonnet-5-5", "attempts": 1, "responseId": "msg-1"}] * 2,
+        "toolCalls": [{"name": "calculate", "outcome": "finished", "milliseconds": 10}],
+        "rateLimit": {
+            "decision": "allowed",
+            "policy": "role",
+            "limit": 20,
+            "remaining": 19,
+            "retryAfterMs": 0,
+        },
+        "count": 1,
+    }
+
+
+def test_metadata_is_canonical():
+    text = row_of(answered()).metadata
+    told = msgspec.json.decode(text)
+    assert list(told) == sorted(told)
+    assert list(told["usage"]) == sorted(told["usage"])
+    assert ": " not in text.replace(told["timestamp"], "")
+
+
+@pytest.mark.parametrize(
+    ("code", "category"), [(Code.RATE_LIMITED, "rate_limit"), (Code.FORBIDDEN, "authorization")]
+)
+def test_the_row_of_a_refusal(code, category):
+    row = row_of(refused(code))
+    assert (row.action, row.outcome, row.category, row.code) == ("REFUSED", "refused", category, code)
+    assert (row.input_tokens, row.cost_micros) == (0, 0)
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.REFUSED])
+def test_any_other_ending_is_a_query(outcome):
+    record = failed(outcome=outcome)
+    assert (row_of(record).action, row_of(record).outcome) == ("QUERY", outcome.value)
+
+
+def test_a_client_that_left_has_no_code():
+    row = row_of(answered(ending=Ending(Outcome.CLIENT_GONE)))
+    assert (row.outcome, row.category, row.code) == ("client_gone", None, None)
+
+
+def test_a_turn_of_which_nothing_is_known():
+    opening = an_opening(caller=None, conversation_id=None, model=None, query=None, rate_limit=None)
+    row = row_of(refused(Code.UNAUTHENTICATED, opening=opening))
+    told = msgspec.json.decode(row.metadata)
+    assert (row.actor_id, row.role, row.model, row.query) == (None, None, None, None)
+    assert (told["credentialId"], told["conversationId"], told["rateLimit"]) == (None, None, None)
+
+
+def test_metadata_tells_no_words_of_the_failure():
+    assert "UpstreamFailed" not in row_of(failed()).metadata
+    assert "Traceback" not in row_of(failed()).metadata
+
+
+def test_an_odd_name_costs_no_row():
+    tool = a_tool_call(name="\ud800tool", outcome=ToolOutcome.DENIED)
+    record = answered(tool_calls=(tool,), opening=an_opening(client_request_id="a\x00\udfffb"))
+    told = msgspec.json.decode(row_of(record).metadata)
+    assert told["toolCalls"][0]["name"] == "\\ud800tool"
+    assert told["clientRequestId"] == "a\x00\\udfffb"
+    assert list(told) == sorted(metadata(record))
+
+
+async def test_the_real_store_has_the_rows_that_were_told(make, tmp_path):
+    database = await open_database(f"sqlite:///{tmp_path / 'parley.db'}")
+    try:
+        sink = make(database.audit)
+        await sink.start()
+        sink.closed(answered())
+        sink.closed(refused())
+        sink.closed(answered(opening=an_opening(query="\x00\ud800", client_request_id="\ud800")))
+        await sink.stop()
+    finally:
+        await database.close()
+    with closing(sqlite3.connect(tmp_path / "parley.db")) as connection:
+        found = connection.execute('SELECT "action", "outcome" FROM "AuditEvent" ORDER BY id').fetchall()
+    assert found == [("QUERY", "answered"), ("REFUSED", "refused"), ("QUERY", "answered")]

@@ -1,0 +1,80 @@
+"""The asking routes alone, over a database of their own and callers who say who they are.
+
+Refuses nothing the desk does not: `X-Caller: user/ROLE[/scope]` is the whole credential.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from litestar import Litestar
+
+from config.settings import Limits
+from service.audit.row import AuditRow
+from service.errors import Unauthenticated
+from service.limits import Gate, MemoryLimiter
+from service.store.database import Database, open_database
+from service.web import audit, limits, problems, usage
+from service.web.cursor import Cursors
+from service.web.desk import Asking, Desk
+from service.web.envelope import Envelope
+from telemetry.record import Caller
+
+NOW = 1_764_000_000_000_000
+
+
+class Asked:
+    """The routes; `noted` are the rows that the audit was told to keep."""
+
+    def __init__(
+        self, database: Database, client: httpx.AsyncClient, noted: list[AuditRow], gate: Gate
+    ) -> None:
+        self.database, self.client, self.noted, self.gate = database, client, noted, gate
+
+    async def get(
+        self, path: str, caller: str | None = "head/AUDIT_HEAD", **parameters: Any
+    ) -> httpx.Response:
+        """Ask; parameters are given as they are named, `from_` as `from`."""
+        given = {name.rstrip("_"): value for name, value in parameters.items()} or None
+        return await self.client.get(path, params=given, headers={"x-caller": caller} if caller else {})
+
+
+async def who(request: Asking) -> Caller:
+    """The caller by their own word."""
+    said = request.headers.get("x-caller", "")
+    if not said:
+        raise Unauthenticated("Say who you are.")
+    user, role, *scopes = said.split("/")
+    return caller_of(user, role, *scopes)
+
+
+def caller_of(user: str, role: str, *scopes: str) -> Caller:
+    """A caller."""
+    return Caller(
+        user_id=user, role=role, method="test", credential_id="k1", pseudonym="p1", scopes=tuple(scopes)
+    )
+
+
+@asynccontextmanager
+async def asking(url: str, mode: Any = "enforce") -> AsyncGenerator[Asked]:
+    """Serve the routes in process."""
+    database, noted = await open_database(url), []
+    gate = Gate(MemoryLimiter(60_000), Limits(mode=mode))
+    desk, cursors = Desk(who, noted.append, lambda: NOW), Cursors(b"k" * 32)
+    app = Litestar(
+        [
+            *audit.routes(database.questions, cursors, desk),
+            *usage.routes(database.questions, desk),
+            *limits.routes(gate.peek, database.questions, desk),
+        ],
+        exception_handlers={Exception: problems.answer},
+        logging_config=None,
+        openapi_config=None,
+    )
+    transport = httpx.ASGITransport(Envelope(app))  # pyright: ignore[reportArgumentType] - ASGI is ASGI
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://parley") as client:
+            yield Asked(database, client, noted, gate)
+    finally:
+        await database.close()

@@ -1,0 +1,68 @@
+"""The SERVER span's name and route, and which requests have none."""
+
+import httpx
+import pytest
+from litestar import Litestar, get, post
+from litestar.params import FromPath
+
+from service.web.server_span import details
+from tests.harness.chat import ask
+
+
+@pytest.fixture(scope="module")
+def litestar():
+    @post("/api/v1/agent/chat")
+    async def chat() -> None: ...
+
+    @get("/things/{thing:str}")
+    async def thing(thing: FromPath[str]) -> None: ...
+
+    return Litestar([chat, thing], openapi_config=None, logging_config=None)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name", "route"),
+    [
+        ("POST", "/api/v1/agent/chat", "POST /api/v1/agent/chat", "/api/v1/agent/chat"),
+        ("POST", "//api/v1/agent/chat/", "POST /api/v1/agent/chat", "/api/v1/agent/chat"),
+        ("GET", "/things/secret-7", "GET /things/{thing}", "/things/{thing}"),
+        ("GET", "/api/v1/agent/chat", "GET", None),
+        ("GET", "/nowhere/secret", "GET", None),
+        ("GET", "/\udcff", "GET", None),
+        ("GET", "", "GET", None),
+        ("BREW", "/things/x", "HTTP", None),
+        ("x" * 1000, "/", "HTTP", None),
+    ],
+)
+def test_it_is_named_by_its_route_and_never_by_its_path(litestar, method, path, name, route):
+    named, attributes = details(litestar, {"method": method, "path": path})
+    assert named == name
+    assert attributes.get("http.route") == route
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+def test_the_health_routes_leave_no_span(service, receiver, path):
+    assert httpx.get(service.url + path, trust_env=False).status_code == 200
+    seen = ask(service, "hello").headers["x-trace-id"]
+    receiver.wait_for_trace(seen)
+    assert not [span for span in receiver.spans() if path in str(span)]
+
+
+def test_a_host_header_hides_nothing(service, receiver):
+    answer = ask(service, "hello", headers={"Host": "x/health/"})
+    spans = receiver.wait_for_trace(answer.headers["x-trace-id"])
+    assert [span.name for span in spans if span.kind == "SERVER"] == ["POST /api/v1/agent/chat"]
+
+
+def test_a_query_string_is_on_no_span_and_still_reaches_its_route(start_service, receiver):
+    service = start_service(receiver)
+    with httpx.Client(base_url=service.url, trust_env=False) as client:
+        answer = client.get("/api/v1/usage?words=canary-1")
+        spans = receiver.wait_for_trace(answer.headers["x-trace-id"])
+        assert "canary-1" not in str(spans)
+        assert answer.status_code == 401
+        told = client.get(
+            "/api/v1/usage?words=canary-2", headers={"Authorization": f"Bearer {service.api_key}"}
+        )
+        assert [each["field"] for each in told.json()["errors"]] == ["words"]
+        assert "canary-2" not in str(receiver.wait_for_trace(told.headers["x-trace-id"]))

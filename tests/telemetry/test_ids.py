@@ -1,0 +1,116 @@
+import sys
+import threading
+import time
+from uuid import UUID
+
+import pytest
+
+from telemetry import ids
+
+
+def milliseconds(text: str) -> int:
+    return UUID(text).int >> 80
+
+
+def test_an_id_is_a_uuid_of_version_7_and_the_rfc_variant():
+    made = [UUID(ids.uuid7()) for _ in range(1000)]
+    assert {(each.version, each.variant) for each in made} == {(7, "specified in RFC 4122")}
+
+
+def test_an_id_says_when_it_was_made():
+    before = time.time_ns() // 1_000_000
+    made = milliseconds(ids.uuid7())
+    # ids made faster than the clock ticks run ahead of it, here by far less than a second
+    assert before <= made <= time.time_ns() // 1_000_000 + 1_000
+
+
+def test_ids_rise_and_never_repeat():
+    made = [ids.uuid7() for _ in range(20_000)]
+    assert made == sorted(set(made))
+
+
+def test_ids_rise_when_the_clock_went_back(monkeypatch):
+    an_hour_on = (time.time_ns() // 1_000_000 + 3_600_000) << 12
+    monkeypatch.setattr(ids, "_last", an_hour_on)
+    made = [ids.uuid7() for _ in range(5_000)]
+    assert made == sorted(set(made))
+    assert milliseconds(made[0]) >= an_hour_on >> 12
+    assert {UUID(each).version for each in made} == {7}
+
+
+def test_a_full_fraction_carries_into_the_milliseconds(monkeypatch):
+    later = time.time_ns() // 1_000_000 + 3_600_000
+    monkeypatch.setattr(ids, "_last", (later << 12) | 0xFFF)
+    made = UUID(ids.uuid7())
+    assert (made.int >> 80, made.int >> 64 & 0xFFF, made.version) == (later + 1, 0, 7)
+
+
+def test_threads_never_share_an_id():
+    made: list[list[str]] = [[] for _ in range(8)]
+    gate, interval = threading.Barrier(8), sys.getswitchinterval()
+
+    def make(into: list[str]) -> None:
+        gate.wait()
+        into.extend(ids.uuid7() for _ in range(2_000))
+
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=make, args=(into,)) for into in made]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(into == sorted(into) for into in made)
+    # the time part alone must differ: the random part would hide a race
+    assert len({UUID(each).int >> 64 for into in made for each in into}) == 16_000
+
+
+def test_one_thread_waits_for_another():
+    made: list[str] = []
+    thread = threading.Thread(target=lambda: made.append(ids.uuid7()))
+    with ids._lock:
+        thread.start()
+        thread.join(0.05)
+        assert made == []
+    thread.join()
+    assert len(made) == 1
+
+
+def test_the_random_part_differs():
+    assert len({UUID(ids.uuid7()).int & ((1 << 62) - 1) for _ in range(1000)}) == 1000
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0197b1d5-9c56-7cf0-9d0b-3b1b8a5b2a11", "0197B1D5-9C56-7CF0-9D0B-3B1B8A5B2A11", ids.uuid7()],
+)
+def test_canonical_uuids_are_recognised(text):
+    assert ids.is_uuid(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "0197b1d59c567cf09d0b3b1b8a5b2a11",
+        "{0197b1d5-9c56-7cf0-9d0b-3b1b8a5b2a11}",
+        "urn:uuid:0197b1d5-9c56-7cf0-9d0b-3b1b8a5b2a11",
+        "0197b1d5-9c56-7cf0-9d0b-3b1b8a5b2a1",
+        "0197b1d5-9c56-7cf0-9d0b-3b1b8a5b2a11\n",
+        "\u0660197b1d5-9c56-7cf0-9d0b-3b1b8a5b2a11",
+        "0197b1d5-9c56-7cf0-9d0b-3b1b8a5b2a1\x00",
+    ],
+)
+def test_anything_else_is_not(text):
+    assert not ids.is_uuid(text)
+
+
+def test_a_minted_span_has_ids_of_its_own_and_records_nothing():
+    one, two = ids.mint_span(), ids.mint_span()
+    assert one.get_span_context().is_valid
+    assert not one.is_recording()
+    assert one.get_span_context().trace_id != two.get_span_context().trace_id
+    assert not one.get_span_context().trace_flags.sampled

@@ -1,0 +1,122 @@
+"""Providers are set once in a process, so each case has a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.harness.otlp import Mode, Receiver
+
+ROOT = Path(__file__).parents[2]
+START = "import json, os; from telemetry import providers; from opentelemetry import trace, metrics, _logs;"
+SAY = """
+providers.start(os.environ)
+with trace.get_tracer('parley').start_as_current_span('a') as span:
+    ids = span.get_span_context()
+metrics.get_meter('parley').create_counter('parley.turns').add(1)
+_logs.get_logger('parley').emit(event_name='service_started')
+"""
+TELL = "\nprint(json.dumps([{}, ids.is_valid, span.is_recording()]))"
+
+
+def run(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with no OTEL_* but these; a process that does not end by itself fails the test."""
+    clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | environ
+    return subprocess.run(
+        [sys.executable, "-c", START + code],
+        capture_output=True,
+        text=True,
+        env=clean,
+        timeout=120,
+        check=False,
+    )
+
+
+def told(code: str, **environ: str) -> list:
+    done = run(code, **environ)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+REFUSED = "\ntry: providers.start(os.environ)\nexcept providers.TelemetryError as error: print(error)"
+
+
+@pytest.mark.parametrize("signal", ["TRACES", "METRICS", "LOGS"])
+def test_a_wrong_exporter_is_refused_by_name(signal):
+    done = run(REFUSED, **{f"OTEL_{signal}_EXPORTER": "no_such_thing"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("OTEL_*: ")
+    assert "no_such_thing" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
+            "http/json",
+        ),
+        ({"OTEL_CONFIG_FILE": "/nowhere/otel.yaml"}, "OTEL_CONFIG_FILE"),
+        ({"OTEL_PYTHON_ID_GENERATOR": "no_such_thing"}, "no_such_thing"),
+    ],
+)
+def test_what_opentelemetry_refuses_we_refuse_in_its_words(environ, named):
+    done = run(REFUSED, **environ)
+    assert done.returncode == 0, done.stderr
+    assert named in done.stdout
+
+
+def test_with_nothing_set_spans_are_real_and_stopping_is_quick():
+    assert told(SAY + TELL.format("providers.stop()")) == [True, True, False]
+
+
+def test_with_the_sdk_off_spans_are_none_and_stopping_is_fine():
+    assert told(SAY + TELL.format("providers.stop()"), OTEL_SDK_DISABLED="true") == [True, False, False]
+
+
+def test_stopping_what_never_started_is_fine():
+    assert told("print(json.dumps([providers.stop()]))") == [True]
+
+
+def test_starting_twice_is_starting_once():
+    code = SAY + "\nfirst = trace.get_tracer_provider(); providers.start(os.environ)"
+    assert told(code + TELL.format("first is trace.get_tracer_provider()"))[0] is True
+
+
+def test_providers_that_were_there_first_stay():
+    code = (
+        "\nfrom opentelemetry.sdk.trace import TracerProvider"
+        "\ntheirs = TracerProvider(); trace.set_tracer_provider(theirs)" + SAY
+    )
+    assert told(code + TELL.format("trace.get_tracer_provider() is theirs")) == [True, True, False]
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_what_waits_is_sent_when_it_stops(protocol):
+    with Receiver() as receiver:
+        environ = receiver.settings(protocol)
+        assert told(SAY + TELL.format("providers.stop()"), **environ)[0] is True
+        (span,) = receiver.spans()
+        assert (span.name, span.resource["service.name"]) == ("a", "parley")
+        assert span.resource["service.version"] == version("parley")
+        assert [point.value for point in receiver.points("parley.turns")] == [1]
+        assert [record.event_name for record in receiver.logs()] == ["service_started"]
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_silent_collector_cannot_hold_the_process(protocol):
+    with Receiver(Mode.BLACK_HOLE) as receiver:
+        environ = receiver.settings(protocol) | {"OTEL_EXPORTER_OTLP_TIMEOUT": "3600"}
+        assert told(SAY + TELL.format("providers.stop(0.5)"), **environ) == [False, True, False]
+
+
+def test_a_collector_that_is_away_cannot_hold_the_process():
+    environ = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+    }
+    assert told(SAY + TELL.format("providers.stop(0.1)"), **environ)[1:] == [True, False]

@@ -1,0 +1,87 @@
+"""A package that knows of Parley only what is promised to plug-ins, and of OpenTelemetry its own API."""
+
+import json
+import os
+from pathlib import Path
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+
+
+def write(**line):
+    with Path(os.environ["STRANGER_FILE"]).open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+class Diary:
+    """A sink that writes down what it is told."""
+
+    def __init__(self, settings):
+        self.environment = settings.environment
+
+    async def start(self):
+        write(verb="start", environment=self.environment)
+
+    def opened(self, opening):
+        write(verb="opened", turn=opening.turn_id)
+
+    def closed(self, record):
+        write(
+            verb="closed",
+            turn=record.opening.turn_id,
+            outcome=record.outcome.value,
+            cost=record.cost_micros,
+        )
+
+    async def stop(self):
+        write(verb="stop")
+
+
+class Clumsy:
+    """A sink that fails at everything but the start."""
+
+    def __init__(self, settings):
+        del settings
+
+    async def start(self):
+        pass
+
+    def opened(self, opening):
+        raise RuntimeError(f"no place for {opening.turn_id}")
+
+    def closed(self, record):
+        raise SystemError(f"no place for {record.opening.turn_id}")
+
+    async def stop(self):
+        raise OSError("still open")
+
+
+class Notebook(SpanExporter):
+    """An exporter that writes down the names of spans."""
+
+    def export(self, spans):
+        for span in spans:
+            write(span=span.name, trace=f"{span.context.trace_id:032x}")
+        return SpanExportResult.SUCCESS
+
+
+class OnlyNamed(Sampler):
+    """A sampler that keeps the spans of one route; whatever has a parent goes with it."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def should_sample(self, parent_context, trace_id, name, *rest, **others):
+        del trace_id, rest, others
+        parent = trace.get_current_span(parent_context).get_span_context()
+        kept = parent.trace_flags.sampled if parent.is_valid else name == self.name
+        return SamplingResult(Decision.RECORD_AND_SAMPLE if kept else Decision.DROP)
+
+    def get_description(self):
+        return "only_named"
+
+
+def only_named(argument):
+    """What OTEL_TRACES_SAMPLER finds; the argument is OTEL_TRACES_SAMPLER_ARG."""
+    return OnlyNamed(argument)
