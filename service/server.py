@@ -38,6 +38,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # whom to believe about an address is a setting of ours, not a default
                 lifespan="off",
                 timeout_graceful_shutdown=grace,
             )

@@ -64,6 +64,16 @@ class Usage(Struct, frozen=True, kw_only=True):
         """Input and output together."""
         return self.input_tokens + self.output_tokens
 
+    def told(self) -> dict[str, int]:
+        """The tokens under the contract's names, for whoever tells them as JSON."""
+        return {
+            "inputTokens": self.input_tokens,
+            "outputTokens": self.output_tokens,
+            "totalTokens": self.total_tokens,
+            "cacheReadTokens": self.cache_read_tokens,
+            "cacheWriteTokens": self.cache_write_tokens,
+        }
+
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
             input_tokens=self.input_tokens + other.input_tokens,

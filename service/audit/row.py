@@ -107,15 +107,8 @@ def _ended(record: TurnRecord) -> dict[str, Any]:
 
 
 def _spent(record: TurnRecord) -> dict[str, Any]:
-    usage = record.usage
     return {
-        "usage": {
-            "inputTokens": usage.input_tokens,
-            "outputTokens": usage.output_tokens,
-            "totalTokens": usage.total_tokens,
-            "cacheReadTokens": usage.cache_read_tokens,
-            "cacheWriteTokens": usage.cache_write_tokens,
-        },
+        "usage": record.usage.told(),
         "cost": record.cost_micros / 1_000_000,
         "pricedAs": sorted({call.priced_as for call in record.model_calls if call.priced_as}),
     }

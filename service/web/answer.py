@@ -7,20 +7,14 @@ from telemetry.record import RateLimit, TurnRecord
 
 def done(record: TurnRecord) -> dict[str, Any]:
     """Ids, model, tools, tokens and cost. `cost` is US dollars out of integer micro-dollars."""
-    opening, usage = record.opening, record.usage
+    opening = record.opening
     return {
         "id": opening.turn_id,
         "conversationId": opening.conversation_id,
         "model": opening.model,
         "stopReason": record.stop_reason,
         "toolsCalled": record.tools_called,
-        "usage": {
-            "inputTokens": usage.input_tokens,
-            "outputTokens": usage.output_tokens,
-            "totalTokens": usage.total_tokens,
-            "cacheReadTokens": usage.cache_read_tokens,
-            "cacheWriteTokens": usage.cache_write_tokens,
-        },
+        "usage": record.usage.told(),
         "cost": record.cost_micros / 1_000_000,
         "traceId": opening.trace_id,
     }

@@ -1,7 +1,6 @@
 """The categories of error by real causes, each seen as one word in status, body, log, span, metric and row.
 
-Our own 429 is in test_limits. Nothing in this version refuses a known caller (`authorization`), and no cause
-from outside is left that nobody foresaw (`unknown`): their words are tested with `classify`.
+Elsewhere: our own 429 in test_limits, `authorization` in test_signin, `unknown` in test_unknown.
 """
 
 import json
