@@ -1,4 +1,4 @@
-"""/console/...: sign in by a code that is good once, see who you are, sign out.
+"""/ and /console/...: sign in by a code that is good once, see who you are, sign out.
 
 Refuses scripts, frames and anything from elsewhere: the pages are text, links and one button.
 """
@@ -65,6 +65,11 @@ def link(address: str, code: str) -> str:
 def routes(door: Authenticator, desk: Desk, *, secure: bool) -> list[HTTPRouteHandler]:
     """The console's routes; `secure` keeps its cookie to TLS."""
 
+    @get("/", include_in_schema=False)
+    async def root() -> Response[str]:
+        headers = {**HEADERS, "location": HOME}
+        return Response("", status_code=SEE_OTHER, media_type=MediaType.TEXT, headers=headers)
+
     @get(SIGN_IN, include_in_schema=False)
     async def sign_in(request: Asking) -> Response[str]:
         code = read(SignIn, request.scope["query_string"]).code
@@ -88,7 +93,7 @@ def routes(door: Authenticator, desk: Desk, *, secure: bool) -> list[HTTPRouteHa
         page.set_cookie(session.taken(secure=secure))
         return page
 
-    return [sign_in, home, sign_out]
+    return [root, sign_in, home, sign_out]
 
 
 def _links(caller: Caller) -> str:

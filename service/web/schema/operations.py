@@ -1,6 +1,6 @@
 """Every route that a program may call: what it takes, what it gives, and by which codes it refuses.
 
-Refuses the pages for people (`/console/...`, `/schema`): their HTML is no promise.
+Refuses the pages for people (`/`, `/console/...`, `/schema`): their HTML is no promise.
 """
 
 from typing import Any

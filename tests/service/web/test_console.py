@@ -165,3 +165,8 @@ async def test_two_headers_are_no_way_around(app):
         for pair in (values, values[::-1]):
             headers = [("cookie", f"session={token}"), *((name, value) for value in pair)]
             problem(await app.client.get(HOME, headers=headers), 403, "cross_site")
+
+
+async def test_the_root_leads_to_the_console(app):
+    answer = await app.client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/")
