@@ -133,7 +133,7 @@ def _read_file(place: Place, file: Given) -> Reading:
 
 def _read_text(place: Place, given: Given, text: str) -> Reading:
     name, form = place.variable.name, place.variable.form
-    refusal = _unavailable(name, text)
+    refusal = _unavailable(name)
     try:
         text.encode()
         value = form.read(text)
@@ -148,12 +148,9 @@ def _wrong(name: str, given: Given, reason: str) -> Reading:
     return Reading(name=name, origin=given.origin, problem=f"{given.name}: {reason}")
 
 
-def _unavailable(name: str, text: str) -> str | None:
-    for key, instead in UNAVAILABLE.items():
-        variable, _, start = key.partition("=")
-        if name == variable and text.startswith(start):
-            return f"not available in this version; leave it unset ({instead})"
-    return None
+def _unavailable(name: str) -> str | None:
+    instead = UNAVAILABLE.get(name)
+    return instead and f"not available in this version; leave it unset ({instead})"
 
 
 def _expected(form: Form[Any], text: str) -> str:

@@ -49,18 +49,5 @@ class Secret:
         return (Secret, (MASK,))
 
 
-def conceal(value: object) -> str:
-    """Encode a secret as its mask; give it to msgspec as `enc_hook`.
-
-    Without it msgspec refuses a secret, so that forgetting it leaks nothing.
-
-    Raises:
-        NotImplementedError: the value is no secret.
-    """
-    if isinstance(value, Secret):
-        return MASK
-    raise NotImplementedError(type(value).__name__)
-
-
 def _bytes(value: str) -> bytes:
     return value.encode("utf-8", "surrogatepass")

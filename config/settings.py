@@ -72,7 +72,7 @@ UNAVAILABLE: Mapping[str, str] = MappingProxyType(
 )
 """Known settings whose machinery this version does not have, and what holds instead.
 
-Any value but the default is refused; after `=` only values that begin with what follows it.
+Any value but the default is refused.
 """
 
 

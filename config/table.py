@@ -4,7 +4,7 @@ Refuses to show a secret: a row holds its mask, never its value.
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, TypedDict
 
@@ -101,15 +101,9 @@ def _description(place: Place) -> str:
     parts = [place.variable.why, f"Takes {form.expected}."]
     if form.secret:
         parts.append(f"{name}{FILE} may name a file that holds it.")
-    return " ".join([*parts, *_notes(name)])
-
-
-def _notes(name: str) -> Iterator[str]:
-    for key, instead in UNAVAILABLE.items():
-        variable, _, start = key.partition("=")
-        if variable == name:
-            what = f"Values that begin with {start} are not" if start else "Not"
-            yield f"{what} available in this version: {instead}."
+    if name in UNAVAILABLE:
+        parts.append(f"Not available in this version: {UNAVAILABLE[name]}.")
+    return " ".join(parts)
 
 
 def _defaults() -> tuple[Row, ...]:

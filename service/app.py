@@ -1,4 +1,7 @@
-"""Puts the house together: the only file that knows every room, and it decides nothing else."""
+"""Puts the house together: the only file that knows every room, and it decides nothing else.
+
+Refuses to start half: where something cannot be opened, what was opened before is closed again.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -131,12 +134,11 @@ def build_app(
     turns: Turns,
     database: Database,
     derived: Derived,
-    note: Note = unnoted,
-    watch: ModelWatch | None = None,
-    door: Authenticator | None = None,
+    note: Note,
+    watch: ModelWatch,
+    door: Authenticator,
 ) -> Any:
     """The web face: span, envelope, Litestar."""
-    door = door or build_door(settings, database, derived)
     desk = Desk(partial(_who, door), note, microseconds)
     cursors = Cursors(derived.cursor)
     routes: list[HTTPRouteHandler] = [
@@ -147,9 +149,14 @@ def build_app(
         *usage.routes(database.questions, desk),
         *limits.routes(turns.standing, database.questions, desk),
         *conversations.routes(database.conversations, turns.memory.hide, cursors, desk),
-        *console.routes(door, desk, secure=settings.environment != "development"),
+        *console.routes(
+            door,
+            desk,
+            secure=settings.environment != "development",
+            simulated=settings.model.simulated,
+        ),
         *schema.routes(),
-        *health.routes(_checks(settings, database, watch or model_watch(settings)), lambda: turns.stopping),
+        *health.routes(_checks(settings, database, watch), lambda: turns.stopping),
     ]
     litestar = Litestar(
         route_handlers=routes,
@@ -199,7 +206,8 @@ def _api_key(settings: Settings) -> str:
 
 
 def _checks(settings: Settings, database: Database, watch: ModelWatch) -> Mapping[str, Check]:
-    limits = f"{settings.limits.store}, {settings.limits.mode}"
+    store = settings.limits.store.partition("://")[0]  # the rest may name a host, and hold a password
+    limits = f"{store}, {settings.limits.mode}"
     return {
         "database": partial(_database, database),
         "model": watch.look,

@@ -3,11 +3,13 @@
     ServiceError
     |- Refusal                      the model was never asked
     |  |- Unauthenticated 401 · Forbidden 403 · CrossSite 403
-    |  |- InvalidRequest 400 · NotFound 404 · Conflict 409 · TooLarge 413 · UnsupportedMediaType 415
+    |  |- InvalidRequest 400 · NotFound 404 · MethodNotAllowed 405 · Conflict 409 · TooLarge 413
+    |  |- UnsupportedMediaType 415
     |  |- IdempotencyMismatch 422
-    |  |- RateLimited 429 · Overloaded 503
+    |  |- RateLimited 429
     |  '- ShuttingDown 503
     |- DatabaseError 500
+    |  '- RowRefused                it will never take this row
     |- UpstreamError                something about the model's API
     |  |- UpstreamFailed 500 · UpstreamOverloaded 500 · UpstreamRateLimited 429
     |  '- UpstreamUnreachable 503 · UpstreamTimeout 503
@@ -124,12 +126,6 @@ class RateLimited(Refusal):
         self.limit = limit
 
 
-class Overloaded(Refusal):
-    """More turns run than this process takes."""
-
-    code = Code.OVERLOADED
-
-
 class ShuttingDown(Refusal):
     """The process is about to end and takes no new turns."""
 
@@ -140,6 +136,10 @@ class DatabaseError(ServiceError):
     """The database did not do what it was asked."""
 
     code = Code.DATABASE_ERROR
+
+
+class RowRefused(DatabaseError):
+    """The database works and does not take what a row holds; another attempt changes nothing."""
 
 
 class UpstreamError(ServiceError):
@@ -279,9 +279,12 @@ def text_of(failure: Failure, limit: RateLimit | None = None) -> str:
 
 
 def classify(error: BaseException) -> Failure:
-    """Name what an exception means: ours by type, connection errors by type, all others by their words."""
+    """Name what an exception means: ours by type, connection errors by type, all others by their words.
+
+    What is not ours nobody foresaw, whatever its words make of it.
+    """
     if isinstance(error, ServiceError):
-        return _failure(error.code, error, error.detail, error.retry_after_ms, error.fields)
+        return _failure(error.code, error)
     if isinstance(error, ConnectionError):
         return _failure(Code.UPSTREAM_UNREACHABLE, error)
     return _failure(_code_by_words(error), error)
@@ -300,18 +303,14 @@ def _code_by_words(error: BaseException) -> Code:
     return next((code for code, words in WORDS if any(word in said for word in words)), Code.INTERNAL)
 
 
-def _failure(
-    code: Code,
-    error: BaseException,
-    detail: str = "",
-    retry_after_ms: int | None = None,
-    fields: tuple[FieldError, ...] = (),
-) -> Failure:
+def _failure(code: Code, error: BaseException) -> Failure:
+    ours = error if isinstance(error, ServiceError) else None
     return Failure(
         code=code,
-        detail=detail,
+        detail=ours.detail if ours else "",
         error=words_of(error),
         stack="".join(traceback.format_exception(error)),
-        retry_after_ms=retry_after_ms,
-        fields=fields,
+        retry_after_ms=ours.retry_after_ms if ours else None,
+        fields=ours.fields if ours else (),
+        unforeseen=ours is None,
     )

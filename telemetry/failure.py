@@ -122,7 +122,8 @@ class Failure(Struct, frozen=True, kw_only=True):
     """One thing that went wrong, said once.
 
     `detail` is safe for the client. `error` and `stack` are for the operator's log and never leave it:
-    they may name an upstream body, a path or a statement.
+    they may name an upstream body, a path or a statement. `unforeseen` says that nobody raised it on purpose:
+    its code is a guess, and the stack is what there is to find it by.
     """
 
     code: Code
@@ -131,6 +132,7 @@ class Failure(Struct, frozen=True, kw_only=True):
     stack: str = ""
     retry_after_ms: int | None = None
     fields: tuple[FieldError, ...] = ()
+    unforeseen: bool = False
 
     @property
     def category(self) -> Category:

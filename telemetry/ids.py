@@ -25,14 +25,6 @@ def uuid7() -> str:
     return str(UUID(int=(ticks >> 12) << 80 | 7 << 76 | (ticks & 0xFFF) << 64 | 2 << 62 | random))
 
 
-def is_uuid(text: str) -> bool:
-    """Say whether the text is a UUID in its canonical form, of any version and case."""
-    try:
-        return str(UUID(text)) == text.lower()
-    except ValueError:
-        return False
-
-
 def mint_span() -> NonRecordingSpan:
     """Make a span that records nothing but has ids: for a process whose SDK is switched off."""
     trace_id, span_id = int.from_bytes(os.urandom(16)) or 1, int.from_bytes(os.urandom(8)) or 1

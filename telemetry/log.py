@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from io import TextIOWrapper
 from typing import Any, TextIO
@@ -145,13 +146,12 @@ class StdoutHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write and flush one line, then count it."""
-        line = line_of(record)
-        try:
+        # Nobody reads stdout any more, or a field cannot be put in words: the answer matters more.
+        with suppress(Exception):
+            line = line_of(record)
             self.stream.write(self.text(record, line) + "\n")
             self.stream.flush()
-        except (OSError, ValueError):
-            return  # nobody reads stdout any more; the answer matters more
-        _lines.add(1, {"type": line.type})
+            _lines.add(1, {"type": line.type})
 
     def text(self, record: logging.LogRecord, line: Line) -> str:
         """The line: JSON, or words for a terminal."""
@@ -163,7 +163,10 @@ class StdoutHandler(logging.Handler):
 
 
 class OtlpHandler(logging.Handler):
-    """Emits our own lines as OpenTelemetry events; a library's words may hold content and stay here."""
+    """Emits our own lines as OpenTelemetry events; a library's words may hold content and stay here.
+
+    Never raises either.
+    """
 
     def __init__(self, *, content: bool) -> None:
         super().__init__()
@@ -173,13 +176,17 @@ class OtlpHandler(logging.Handler):
         """Hand one line to the SDK, which sends it in its own time."""
         line = getattr(record, "line", None)
         if isinstance(line, Line):
-            self.logger.emit(
-                timestamp=round(record.created * 1e9),
-                event_name=line.type,
-                severity_number=severity(line.level),
-                severity_text=level_name(line.level),
-                attributes=self.attributes(line),
-            )
+            with suppress(Exception):  # as on stdout
+                self._emit(record, line)
+
+    def _emit(self, record: logging.LogRecord, line: Line) -> None:
+        self.logger.emit(
+            timestamp=round(record.created * 1e9),
+            event_name=line.type,
+            severity_number=severity(line.level),
+            severity_text=level_name(line.level),
+            attributes=self.attributes(line),
+        )
 
     def attributes(self, line: Line) -> dict[str, Any]:
         """The fields that may leave the house, under names that may."""

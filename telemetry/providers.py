@@ -166,4 +166,6 @@ def stop(deadline: float = 2.0) -> bool:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
+    # the SDK's exit hooks stop once more what is stopped, and would complain of it
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     return not any(thread.is_alive() for thread in threads)

@@ -27,12 +27,15 @@ from telemetry.record import (
     TurnRecord,
     Usage,
 )
-from telemetry.sink import Guarded
+from telemetry.sink import Guarded, attempt
 
 Judge = Callable[[BaseException], Ending]
 """Says how a turn ended that an exception ended; telemetry knows no exceptions of the service."""
 
 Clock = Callable[[], float]
+
+SPANS = "spans"
+"""What a span that cannot be written is counted under, as if it were a sink."""
 
 
 def microseconds() -> int:
@@ -236,9 +239,9 @@ class Recorder:
 
     def _tell(self, record: TurnRecord, span: Span, server: Span) -> None:
         if self._content:
-            span.set_attributes(spans.of_content(record))
-        spans.finish(span, spans.of_turn(record), record.failure)
-        spans.finish(server, spans.of_server(record), _failed(record))
+            attempt(SPANS, "closed", lambda: span.set_attributes(spans.of_content(record)))
+        attempt(SPANS, "closed", lambda: spans.finish(span, spans.of_turn(record), record.failure))
+        attempt(SPANS, "closed", lambda: spans.finish(server, spans.of_server(record), _failed(record)))
         for sink in self._sinks:
             sink.closed(record)
 

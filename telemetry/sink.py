@@ -67,6 +67,15 @@ def count_failure(sink: str, number: int = 1) -> None:
     _failures.add(number, {"sink": sink})
 
 
+def attempt(name: str, verb: str, work: Callable[[], None]) -> None:
+    """Do a piece of telling; what it raises is counted and logged under this name, and goes no further."""
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+        count_failure(name)
+        log.say(names.SINK_FAILED, WARNING, sink=name, verb=verb, error=words_of(error))
+
+
 class Guarded:
     """The one guard at the boundary: what a sink raises is counted and logged, and goes no further."""
 
@@ -75,18 +84,11 @@ class Guarded:
 
     def opened(self, opening: TurnOpening) -> None:
         """Tell the sink, whatever it does."""
-        self._try("opened", lambda: self.sink.opened(opening))
+        attempt(self.name, "opened", lambda: self.sink.opened(opening))
 
     def closed(self, record: TurnRecord) -> None:
         """Tell the sink, whatever it does."""
-        self._try("closed", lambda: self.sink.closed(record))
-
-    def _try(self, verb: str, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
-            count_failure(self.name)
-            log.say(names.SINK_FAILED, WARNING, sink=self.name, verb=verb, error=words_of(error))
+        attempt(self.name, "closed", lambda: self.sink.closed(record))
 
 
 def guard(sinks: Iterable[tuple[str, Sink]]) -> Sequence[Guarded]:

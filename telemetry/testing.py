@@ -1,4 +1,7 @@
-"""Doubles shipped with the product: a sink that remembers."""
+"""Doubles shipped with the product: a sink that remembers.
+
+Refuses nothing and forgets nothing: whatever it is told, it keeps.
+"""
 
 from telemetry.record import TurnOpening, TurnRecord
 

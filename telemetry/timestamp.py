@@ -1,4 +1,7 @@
-"""How a moment is written everywhere: ISO 8601, UTC, milliseconds, Z."""
+"""How a moment is written everywhere: ISO 8601, UTC, milliseconds, Z.
+
+Refuses to read one: times given by others are the routes' to understand.
+"""
 
 from datetime import UTC, datetime
 

@@ -1,8 +1,10 @@
 """An answer as far as it has come: the API's events folded into a Reply.
 
-Refuses to judge content: unknown events are passed over, unknown blocks go back as they came.
+Refuses to judge content: unknown events are passed over, unknown blocks go back as they came, but for half
+surrogate pairs, which JSON may name and UTF-8 has not, and for endless names and ids of tools.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +16,8 @@ from telemetry.record import Usage
 
 ANSWERED = 200
 EPHEMERAL_1H = "ephemeral_1h_input_tokens"
+BOUNDS = (("id", 256), ("name", 128))
+"""Characters that are kept of what a tool call is called, and of its tool."""
 
 
 class Draft:
@@ -31,14 +35,16 @@ class Draft:
         """Learn from one event; return what it tells a listener."""
         match event.type:
             case "message_start":
-                return [Answering(event.message.id, event.message.model), self._count(event.message.usage)]
+                message = event.message
+                return [Answering(_sound(message.id), _sound(message.model)), self._count(message.usage)]
             case "content_block_start":
-                self._blocks[event.index] = event.content_block.to_dict(mode="json")
+                # "json" would raise over half a surrogate pair, which is mended where the block leaves
+                self._blocks[event.index] = event.content_block.to_dict(mode="python")
                 return [ContentBegan(), *_text(getattr(event.content_block, "text", ""))]
             case "content_block_delta":
                 return self._grow(event.index, event.delta)
             case "message_delta":
-                self._stop_reason = event.delta.stop_reason
+                self._stop_reason = _sound(event.delta.stop_reason)
                 return [self._count(event.usage)]
             case "message_stop":
                 self._whole = True
@@ -57,8 +63,9 @@ class Draft:
                 "The answer ended before it was complete.", status=ANSWERED, request_id=self.request_id
             )
         indices = sorted(self._blocks)
-        uses = tuple(self._use(index) for index in indices if self._blocks[index]["type"] == "tool_use")
         content = tuple(self._block(index) for index in indices)
+        pairs = zip(indices, content, strict=True)
+        uses = tuple(self._use(index, block) for index, block in pairs if block["type"] == "tool_use")
         return Reply(
             content=content, stop_reason=self._stop_reason, tool_uses=uses, request_id=self.request_id
         )
@@ -76,19 +83,22 @@ class Draft:
             case "signature_delta":
                 block["signature"] = delta.signature
             case "citations_delta":
-                block["citations"] = [*(block.get("citations") or ()), delta.citation.to_dict(mode="json")]
+                block["citations"] = [*(block.get("citations") or ()), delta.citation.to_dict(mode="python")]
             case _:
                 pass
         return []
 
-    def _use(self, index: int) -> ToolUse:
-        block = self._blocks[index]
-        return ToolUse(block["id"], block["name"], self._input(index))
+    def _use(self, index: int, block: Mapping[str, Any]) -> ToolUse:
+        """A call by the same id and name as its block: the result has to name it."""
+        unread = self._input(index) is None
+        return ToolUse(block["id"], block["name"], None if unread else block["input"])
 
     def _block(self, index: int) -> dict[str, Any]:
         """A block as it is given back; an input that is no JSON object goes back as an empty one."""
         block = self._blocks[index]
-        return block | {"input": self._input(index) or {}} if index in self._written else block
+        if index in self._written:
+            block = block | {"input": self._input(index) or {}}
+        return _bounded(_whole(block)) if block["type"] == "tool_use" else _whole(block)
 
     def _input(self, index: int) -> dict[str, Any] | None:
         """The input of a block: what was written piece by piece, else what it began with."""
@@ -102,8 +112,25 @@ class Draft:
 
 
 def _text(text: str) -> list[Piece]:
-    """A piece that can be sent: JSON may name half a surrogate pair, UTF-8 has none."""
-    return [TextPiece(text.encode("utf-8", "replace").decode())] if text else []
+    return [TextPiece(_sound(text))] if text else []
+
+
+def _sound(text: Any) -> Any:
+    """Text that can be sent; what is no text, as it is."""
+    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
+
+
+def _whole(block: dict[str, Any]) -> dict[str, Any]:
+    """A block that can be sent; pairs of surrogates that the stream has parted are joined again."""
+    try:
+        text = json.dumps(block, ensure_ascii=False).encode("utf-16", "surrogatepass")
+        return json.loads(text.decode("utf-16", "replace"))
+    except RecursionError as error:
+        raise UpstreamFailed("The answer is nested too deeply.", status=ANSWERED) from error
+
+
+def _bounded(block: dict[str, Any]) -> dict[str, Any]:
+    return block | {key: str(block[key])[:most] for key, most in BOUNDS}
 
 
 def _object(text: str) -> dict[str, Any] | None:

@@ -1,4 +1,7 @@
-"""What a listener hears while a turn runs, in order. How it ended is the record's to say."""
+"""What a listener hears while a turn runs, in order.
+
+Refuses to say how the turn ended: that is the record's to say.
+"""
 
 from msgspec import Struct
 

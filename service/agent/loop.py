@@ -1,6 +1,7 @@
 """Ask the model, run the tools it wants, ask again: until it wants none.
 
-Refuses to go on after the allowed rounds: a model that never stops asking is an error of its own.
+Refuses to go on after the allowed rounds: a model that never stops asking is an error of its own. Refuses to
+run a tool for an answer that ended otherwise, cut off by its length say: its arguments may be a part only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,9 @@ from service.errors import ToolFailed, UpstreamFailed, classify
 from telemetry import names
 from telemetry.record import ToolCall, ToolOutcome
 from telemetry.recorder import OpenModelCall, OpenTurn
+
+TOOLS_WANTED = "tool_use"
+PAUSED = "pause_turn"
 
 
 class Tools(Protocol):
@@ -62,7 +66,7 @@ async def converse(agent: Agent, turn: OpenTurn, prompt: Prompt, channel: Channe
     messages = list(prompt.messages)
     for rounds_left in range(agent.max_rounds, -1, -1):
         reply = await _ask(agent, turn, structs.replace(prompt, messages=tuple(messages)), channel)
-        if not reply.tool_uses and reply.stop_reason != "pause_turn":
+        if not _wanted(reply) and reply.stop_reason != PAUSED:
             await channel.begin(_began(turn))  # an answer without content begins all the same
             return [*messages[len(prompt.messages) :], *_spoken(reply)]
         if rounds_left:
@@ -73,14 +77,22 @@ async def converse(agent: Agent, turn: OpenTurn, prompt: Prompt, channel: Channe
 async def _go_on(tools: Tools, turn: OpenTurn, reply: Reply, channel: Channel) -> Sequence[Message]:
     """What the model is told next: its own words, unchanged, and what its tools gave."""
     messages = [*_spoken(reply)]
-    if reply.tool_uses:
-        results = [await _run(tools, turn, use, channel) for use in reply.tool_uses]
+    if wanted := _wanted(reply):
+        results = [await _run(tools, turn, use, channel) for use in wanted]
         messages.append({"role": "user", "content": results})
     return messages
 
 
+def _wanted(reply: Reply) -> Sequence[ToolUse]:
+    """The tools to run; none where the answer ended for another reason than to have them run."""
+    return reply.tool_uses if reply.stop_reason == TOOLS_WANTED else ()
+
+
 def _spoken(reply: Reply) -> Sequence[Message]:
-    return [{"role": "assistant", "content": list(reply.content)}] if reply.content else []
+    """What the model said, without calls that get no result: the API refuses one without the other."""
+    ran = bool(_wanted(reply))
+    content = [block for block in reply.content if ran or block.get("type") != "tool_use"]
+    return [{"role": "assistant", "content": content}] if content else []
 
 
 async def _ask(agent: Agent, turn: OpenTurn, prompt: Prompt, channel: Channel) -> Reply:
@@ -133,13 +145,19 @@ async def _run(tools: Tools, turn: OpenTurn, use: ToolUse, channel: Channel) -> 
 
 
 async def _result(tools: Tools, turn: OpenTurn, use: ToolUse) -> tuple[str, ToolCall]:
-    with turn.tool_call(use.name, use.call_id) as tool:
+    with turn.tool_call(_span_name(tools, use.name), use.call_id) as tool:
+        tool.call = structs.replace(tool.call, name=use.name)  # the record says what the model wrote
         try:
             content = await tools.run(use.name, _arguments(use))
         except ToolFailed as error:
             tool.failed(classify(error))
             content = error.detail
     return content, tool.call
+
+
+def _span_name(tools: Tools, name: str) -> str:
+    """A tool's name; `other` for one that the model made up, of which it could make any number."""
+    return name if any(each.get("name") == name for each in tools.definitions) else names.OTHER
 
 
 def _arguments(use: ToolUse) -> Mapping[str, Any]:

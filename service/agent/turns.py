@@ -4,7 +4,9 @@ Refuses to end twice: the first reason wins, and a second cancel cannot break in
 """
 
 import asyncio
+import traceback
 from collections.abc import Sequence
+from logging import ERROR
 from typing import Protocol
 
 from msgspec import Struct
@@ -15,8 +17,13 @@ from service.agent.memory import Memory, Talk, Topic
 from service.agent.model import Prompt
 from service.agent.running import Gate, RunningTurn
 from service.errors import RateLimited, ShutDown, ShuttingDown, TurnTimeout
+from telemetry import log, names
+from telemetry.failure import words_of
 from telemetry.record import Caller, Decision, RateLimit
 from telemetry.recorder import OpenTurn, Recorder
+
+END_SECONDS = 5.0
+"""That a stop waits for turns that were ended: more than their records take."""
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -90,14 +97,19 @@ class Turns:
         return self._gate.peek(caller)
 
     async def stop(self) -> None:
-        """Take no new turns, give the running ones their grace, then end them and wait for their records."""
+        """Take no new turns, give the running ones their grace, then end them and wait for their records.
+
+        A turn that does not end then is left behind, and named in the log.
+        """
         self.stopping = True
         if self._running:
             await asyncio.wait(self._running, timeout=self._terms.grace)
         for running in tuple(self._running.values()):
             running.end(ShutDown("The service is shutting down."))
         if self._running:
-            await asyncio.wait(self._running)
+            await asyncio.wait(self._running, timeout=END_SECONDS)
+        for task in self._running:
+            log.say(names.REQUEST_FAILED, ERROR, error=f"The {task.get_name()} did not end.")
         await self._settlement.stop()
 
     async def _run(self, running: RunningTurn, ask: Ask) -> None:
@@ -112,8 +124,9 @@ class Turns:
             with self._recorder.turn(ask.turn_id, ask.route, ask.client_request_id) as turn:
                 running.turn = turn
                 await self._within_deadline(running, turn, ask)
-        except (Exception, asyncio.CancelledError):  # noqa: BLE001, S110 - the record says what happened
-            pass
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the record says what happened
+            if running.record is None:
+                _say_unrecorded(ask, error)
 
     async def _within_deadline(self, running: RunningTurn, turn: OpenTurn, ask: Ask) -> None:
         late = TurnTimeout(f"The turn took longer than {self._terms.deadline:g} s.")
@@ -170,6 +183,12 @@ class Turns:
             tools=self._agent.tools.definitions,
             max_tokens=question.max_tokens,
         )
+
+
+def _say_unrecorded(ask: Ask, error: BaseException) -> None:
+    """The line in place of a record that could not be built."""
+    stack = "".join(traceback.format_exception(error))
+    log.say(names.REQUEST_FAILED, ERROR, route=ask.route, error=words_of(error), stack=stack)
 
 
 def _topic(caller: Caller, question: Question) -> Topic:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
-from service.audit.row import AuditRow
+from service.audit.row import AuditRow, canonical
 from telemetry import ids
 from telemetry.record import Caller
 from telemetry.timestamp import timestamp
@@ -64,7 +63,7 @@ def row_of(access: Access) -> AuditRow:
         cost_micros=0,
         response_time_ms=None,
         count=1,
-        metadata=msgspec.json.encode(_metadata(access), order="deterministic").decode(),
+        metadata=canonical(_metadata(access)),
         query=access.searched,
         created_at=access.at,
     )

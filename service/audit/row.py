@@ -1,4 +1,7 @@
-"""Record -> audit row: a pure projection. `metadata` never holds the query; the row carries it beside."""
+"""Record -> audit row: a pure projection.
+
+Refuses the query a place in `metadata`; the row carries it beside.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -60,13 +63,13 @@ def row_of(record: TurnRecord) -> AuditRow:
         cost_micros=record.cost_micros,
         response_time_ms=record.milliseconds,
         count=1,
-        metadata=_canonical(metadata(record)),
+        metadata=canonical(metadata(record)),
         query=opening.query,
         created_at=opening.opened_at,
     )
 
 
-def _canonical(fields: Mapping[str, Any]) -> str:
+def canonical(fields: Mapping[str, Any]) -> str:
     """JSON that is the same every time; what a model or a client named oddly costs no row."""
     try:
         return msgspec.json.encode(fields, order="deterministic").decode()

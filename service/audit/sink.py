@@ -1,19 +1,21 @@
 """Hands rows to the store in its own time: an insert that fails or is slow never touches an answer.
 
-Rows wait in memory until they are committed; the crash-proof journal will stand in `waiting`'s place.
+Refuses to wait for one row: what the database will never take is put aside, told of and counted. Rows wait in
+memory until they are committed; a process that is killed takes them with it.
 """
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
-from logging import WARNING
+from logging import ERROR, WARNING
 from typing import Protocol
 
 from opentelemetry import metrics
 
 from config.settings import Settings
 from service.audit.row import AuditRow, row_of
+from service.errors import RowRefused
 from telemetry import log, names, sink
 from telemetry.failure import words_of
 from telemetry.record import TurnOpening, TurnRecord
@@ -32,7 +34,7 @@ class Rows(Protocol):
     """Where rows go; writing a row twice is writing it once."""
 
     async def append(self, rows: Sequence[AuditRow]) -> None:
-        """Commit all of them or none; raises DatabaseError."""
+        """Commit all of them or none; raises DatabaseError, RowRefused where no other attempt would help."""
         ...
 
 
@@ -55,7 +57,7 @@ class AuditSink:
         )
 
     def opened(self, opening: TurnOpening) -> None:
-        """Nothing yet: here the journal's intent will be written."""
+        """Nothing: a turn is owed a row once it is over."""
 
     def closed(self, record: TurnRecord) -> None:
         """Owe the store the turn's row."""
@@ -112,17 +114,37 @@ class AuditSink:
 
     async def _commit(self, rows: Rows) -> bool:
         """Write the oldest rows; they leave the queue only once they are committed."""
-        batch = tuple(islice(self._waiting.values(), BATCH))
         try:
-            await rows.append(batch)
+            await self._append(rows, tuple(islice(self._waiting.values(), BATCH)))
         except Exception as error:  # noqa: BLE001 - whatever it is, the rows stay and are tried again
             sink.count_failure(NAME)
             self._complain("append", words_of(error))
             return False
-        for row in batch:
-            self._waiting.pop(row.id, None)  # none where it was dropped meanwhile
-        self._committed.add(len(batch))
         return True
+
+    async def _append(self, rows: Rows, batch: Sequence[AuditRow]) -> None:
+        """Write a batch; one that is refused is halved until the row that is to blame stands alone."""
+        try:
+            await rows.append(batch)
+        except RowRefused as error:
+            if len(batch) == 1:
+                self._put_aside(batch[0], error)
+                return
+            middle = len(batch) // 2
+            await self._append(rows, batch[:middle])
+            await self._append(rows, batch[middle:])
+        else:
+            self._forget(batch)
+            self._committed.add(len(batch))
+
+    def _put_aside(self, row: AuditRow, error: RowRefused) -> None:
+        self._forget((row,))
+        sink.count_failure(NAME)
+        self._complain("append", words_of(error), ERROR, id=row.id)
+
+    def _forget(self, rows: Sequence[AuditRow]) -> None:
+        for row in rows:
+            self._waiting.pop(row.id, None)  # none where it was dropped meanwhile
 
     async def _pause(self, failures: int) -> None:
         """Wait longer each time; a stop cuts a long wait short, since the database may be back."""
@@ -133,5 +155,6 @@ class AuditSink:
             seconds = self._pauses[min(failures, len(self._pauses)) - 1]
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
-    def _complain(self, verb: str, error: str) -> None:
-        log.say(names.SINK_FAILED, WARNING, sink=NAME, verb=verb, error=error, waiting=len(self._waiting))
+    def _complain(self, verb: str, error: str, level: int = WARNING, **known: str) -> None:
+        waiting = len(self._waiting)
+        log.say(names.SINK_FAILED, level, sink=NAME, verb=verb, error=error, waiting=waiting, **known)

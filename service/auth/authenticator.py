@@ -53,10 +53,10 @@ class Authenticator:
         token = bearer(given.authorization)
         if self._tokens is None or token.startswith(PREFIX):
             return await self._keys.identify(token)
-        return self._caller(await self._issued(token, self._tokens))
+        return self._caller(await self._going_on(await self._issued(token, self._tokens)))
 
     async def sign_out(self, given: Credentials) -> None:
-        """End the session of the cookie, wherever else it is kept.
+        """End the session of the cookie; its token counts no more, in a cookie or a header, in any process.
 
         Raises:
             Unauthenticated, CrossSite, DatabaseError, UpstreamUnreachable: there is none to end.
@@ -73,6 +73,9 @@ class Authenticator:
             read = await self._issued(token, self._tokens)
         else:
             raise Unauthenticated(NEEDED)
+        return await self._going_on(read)
+
+    async def _going_on(self, read: Read) -> Read:
         await self.sessions.refuse_ended(read.token_id)
         return read
 

@@ -17,14 +17,13 @@ NEEDED = "A credential is required: Authorization: Bearer <API key or token>, or
 
 
 class Credentials(Struct, frozen=True, kw_only=True):
-    """The headers that tell, each None where it did not come; `scheme` is the request's own."""
+    """The headers that tell, each None where it did not come."""
 
     authorization: str | None = None
     cookie: str | None = None
     sec_fetch_site: str | None = None
     origin: str | None = None
     host: str | None = None
-    scheme: str = "http"
 
 
 def bearer(authorization: str) -> str:

@@ -1,7 +1,7 @@
 """Whether a request that a cookie speaks for was started by this very site (contract, section 4).
 
-Refuses other sites and other origins of the same site, by what a browser says of itself; a client that says
-nothing is no browser.
+Refuses other sites, and other hosts and ports of the same site, by what a browser says of itself; a client
+that says nothing is no browser.
 """
 
 from collections.abc import Mapping
@@ -24,15 +24,14 @@ def refuse_other_sites(given: Credentials) -> None:
     """
     if given.sec_fetch_site is not None and given.sec_fetch_site not in OURS:
         raise CrossSite(REASON)
-    if given.origin is not None and not _own(given.origin, given.scheme, given.host):
+    if given.origin is not None and not _own(given.origin, given.host):
         raise CrossSite(REASON)
 
 
-def _own(origin: str, scheme: str, host: str | None) -> bool:
-    said, _, authority = origin.partition("://")
-    return bool(host) and _normal(said, authority) == _normal(scheme, host or "")
-
-
-def _normal(scheme: str, authority: str) -> tuple[str, str]:
-    known = scheme.lower()
-    return known, authority.lower().removesuffix(PORTS.get(known, ""))
+def _own(origin: str, host: str | None) -> bool:
+    """Compare host and port. Whether it was TLS, only a proxy that ended it knows: we see http either way."""
+    scheme, _, authority = origin.lower().partition("://")
+    port = PORTS.get(scheme)
+    if not host or port is None:
+        return False
+    return authority.removesuffix(port) == host.lower().removesuffix(port)

@@ -18,8 +18,10 @@ from msgspec import Struct, structs
 from config.settings import Settings
 from service.audit.access import Access, Look, row_of
 from service.cli import state
+from service.errors import DatabaseError
 from service.store.database import Database, open_database
 from service.store.filters import Filters, said
+from service.store.probe import file_of
 from service.web.parameters import take
 from telemetry import ids
 from telemetry.recorder import microseconds
@@ -49,14 +51,26 @@ class Desk(Struct, frozen=True):
 Work = Callable[[Desk], Awaitable[int]]
 
 
-def verb(verbs: Any, name: str, said: str, work: Work, kind: type[Struct]) -> argparse.ArgumentParser:
-    """Add a command that asks the database by the parameters of a route."""
+def verb(
+    verbs: Any, name: str, said: str, work: Work, kind: type[Struct], *, makes_database: bool = False
+) -> argparse.ArgumentParser:
+    """Add a command that asks the database by the parameters of a route; most need one that is there."""
     parser: argparse.ArgumentParser = verbs.add_parser(name, help=said, description=said)
     parser.add_argument("--json", action="store_true", help="print JSON")
     for each in structs.fields(kind):
-        parser.add_argument(option(each.encode_name), dest=each.encode_name, help=HELP.get(each.encode_name))
-    parser.set_defaults(run=partial(_run, work))
+        name = each.encode_name
+        parser.add_argument(option(name), dest=name, type=text, help=HELP.get(name))
+    parser.set_defaults(run=partial(_run, work), makes_database=makes_database)
     return parser
+
+
+def text(given: str) -> str:
+    """An argument in UTF-8; any other comes as surrogates, which neither a database nor a terminal takes."""
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:
+        raise argparse.ArgumentTypeError("not UTF-8") from error
+    return given
 
 
 def option(name: str) -> str:
@@ -113,6 +127,11 @@ def _run(work: Work, given: argparse.Namespace) -> int:
 
 async def _with_database(work: Work, given: argparse.Namespace) -> int:
     settings = state.settings()
+    path = file_of(settings.database_url)
+    if path and not path.exists() and not given.makes_database:
+        raise DatabaseError(
+            f"There is no database at {path} yet; `parley serve` or `parley migrate` makes it."
+        )
     database = await open_database(settings.database_url)
     try:
         return await work(Desk(database, settings, given))

@@ -30,7 +30,8 @@ def add(commands: Any) -> None:
         required=True, metavar="VERB"
     )
     asking.verb(verbs, "list", "list events, newest first", _list, PageQuery)
-    asking.verb(verbs, "show", "show one event", _show, Nothing).add_argument("id", help="the event's id")
+    show = asking.verb(verbs, "show", "show one event", _show, Nothing)
+    show.add_argument("id", type=asking.text, help="the event's id")
     asking.verb(verbs, "export", "write all events to stdout, newest first", _export, ExportQuery)
     asking.verb(verbs, "stats", "count events by kind, outcome and category", _stats, StatsQuery)
 

@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
         required=True, metavar="VERB"
     )
     parser = asking.verb(verbs, "show", "show the limits of every role, or of one user", _show, Nothing)
-    parser.add_argument("user", nargs="?", help="whose; in the role that user had last")
+    parser.add_argument("user", nargs="?", type=asking.text, help="whose; in the role that user had last")
 
 
 async def _show(desk: Desk) -> int:

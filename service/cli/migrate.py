@@ -1,4 +1,7 @@
-"""parley migrate: bring the database to this version's form. `serve` does it too."""
+"""parley migrate: bring the database to this version's form, as `serve` does too.
+
+Refuses to go back: there are no steps down.
+"""
 
 import argparse
 import asyncio

@@ -1,4 +1,7 @@
-"""parley serve: the service, until Ctrl-C or SIGTERM. In development it greets on stderr."""
+"""parley serve: the service, until Ctrl-C or SIGTERM. In development it greets on stderr.
+
+Refuses to greet outside development: there it makes no key and tells none.
+"""
 
 import argparse
 import asyncio
@@ -41,17 +44,17 @@ async def _serve(settings: Settings, root: Secret) -> None:
     from service.web import console  # noqa: PLC0415 - as above
 
     async def ready(house: server.House, address: str) -> None:
+        if settings.model.simulated:
+            _say(SIMULATED)
         if settings.environment == "development":
             key = await keys.keep_development_key(house, state.folder(settings), DEVELOPER, DEVELOPER_ROLE)
-            _greet(settings, key, console.link(address, house.sessions.invite(HEAD, HEAD_ROLE)))
+            _greet(key, console.link(address, house.sessions.invite(HEAD, HEAD_ROLE)))
         _say(f"Ready: {address}")
 
     await server.serve(settings, root, ready)
 
 
-def _greet(settings: Settings, key: str, sign_in: str) -> None:
-    if settings.model.simulated:
-        _say(SIMULATED)
+def _greet(key: str, sign_in: str) -> None:
     _say(f"API key: {key}")
     _say(f"Console: {sign_in}")
 

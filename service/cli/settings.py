@@ -1,4 +1,7 @@
-"""parley settings: every setting, its value and where that came from. Secrets are masked."""
+"""parley settings: every setting, its value and where that came from.
+
+Refuses to show a secret: its mask stands for it.
+"""
 
 import argparse
 import json

@@ -1,13 +1,16 @@
-"""parley simulate: the simulator alone, for anything that speaks the Messages API."""
+"""parley simulate: the simulator alone, for anything that speaks the Messages API.
+
+Refuses to listen anywhere but on the loopback.
+"""
 
 import argparse
 import asyncio
 import sys
 from typing import Any
 
-from service.simulator import MARKERS
+from service.simulator import COMBINING, MARKERS
 
-MARKED = "Markers in a message, [sim:NAME], choose what it does; they combine:"
+MARKED = "Markers in a message, [sim:NAME], choose what it does:"
 DEFAULT_PORT = 3006
 MAX_PORT = 65_535
 
@@ -20,7 +23,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "simulate",
         help=said,
-        description=f"{said}.\n\n{MARKED}\n{markers}",
+        description=f"{said}.\n\n{MARKED}\n{markers}\n\n{COMBINING}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="0 takes any free one (%(default)s)")

@@ -1,4 +1,7 @@
-"""What a command works on: the settings, the folder of the installation's own files, the root secret."""
+"""What a command works on: the settings, the folder of the installation's own files, the root secret.
+
+Refuses to open a database or a connection: that is the commands' part.
+"""
 
 import os
 from pathlib import Path
@@ -7,8 +10,7 @@ from config import load
 from config.secret import Secret
 from config.settings import Settings
 from service.auth.development import root_secret
-
-SQLITE = "sqlite:///"
+from service.store.probe import file_of
 
 
 def settings() -> Settings:
@@ -26,9 +28,8 @@ def settle() -> Settings:
 
 def folder(given: Settings) -> Path:
     """Where the installation keeps files of its own: beside its SQLite database, else `var`."""
-    if given.database_url.startswith(SQLITE):
-        return Path(given.database_url.removeprefix(SQLITE)).parent
-    return Path("var")
+    database = file_of(given.database_url)
+    return database.parent if database else Path("var")
 
 
 def root(given: Settings) -> Secret:

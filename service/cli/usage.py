@@ -1,4 +1,7 @@
-"""parley usage: what turns came to, by user, role, model, tool or day, straight from the database."""
+"""parley usage: what turns came to, by user, role, model, tool or day, straight from the database.
+
+Refuses to show what was asked or answered: sums are all it reads.
+"""
 
 from typing import Any
 

@@ -39,7 +39,7 @@ class AuditEvent(Table, tablename="audit_event"):
 class AuditContent(Table, tablename="audit_content"):
     """What the caller wrote, apart from the event so that it can be erased.
 
-    Erasing sets `query` to null and keeps the row: a replay of the journal then cannot bring the text back.
+    Erasing sets `query` to null and keeps the row: writing the event again then cannot bring the text back.
     """
 
     event_id = Text(primary_key=True)

@@ -1,4 +1,7 @@
-"""Record -> what a client is told of an answer: the JSON body, and `done`, the same without the text."""
+"""Record -> what a client is told of an answer: the JSON body, and `done`, the same without the text.
+
+Refuses to tell how a turn failed: that is a problem's part.
+"""
 
 from typing import Any
 

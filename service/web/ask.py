@@ -1,4 +1,7 @@
-"""A chat request as a turn takes it: who asks, and what, each looked at when the turn comes to it."""
+"""A chat request as a turn takes it: who asks, and what, each looked at when the turn comes to it.
+
+Refuses a body with all its wrong fields at once, and to look into one that is no JSON by its own word.
+"""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,6 +22,8 @@ from telemetry.failure import FieldError
 from telemetry.record import Caller
 
 MAX_MESSAGE = 32_000
+NOT_BLANK = r"\S"
+"""No model takes a message of blanks only."""
 EVENT_STREAM = "text/event-stream"
 NOT_WANTED = re.compile(r"q\s*=\s*0(\.0*)?")
 """A weight of nothing in an Accept header."""
@@ -30,7 +35,7 @@ Identify = Callable[[Credentials], Awaitable[Caller]]
 class ChatBody(Struct, frozen=True, kw_only=True, rename="camel"):
     """The body of a chat request."""
 
-    message: Annotated[str, Meta(min_length=1, max_length=MAX_MESSAGE)]
+    message: Annotated[str, Meta(min_length=1, max_length=MAX_MESSAGE, pattern=NOT_BLANK)]
     conversation_id: UUID | None = None
     stream: bool | None = None
     model: str | None = None
@@ -150,6 +155,4 @@ def is_json(content_type: str) -> bool:
     kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
     pairs = (each.partition("=") for each in parameters)
     charsets = [value.strip('" ') for name, _, value in pairs if name.strip() == "charset"]
-    return (kind == "application/json" or kind.endswith("+json")) and all(
-        each in {"utf-8", "utf8"} for each in charsets
-    )
+    return (kind == "application/json") and all(each in {"utf-8", "utf8"} for each in charsets)

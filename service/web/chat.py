@@ -1,4 +1,7 @@
-"""POST /api/v1/agent/chat: every request on it is a turn; the route only listens."""
+"""POST /api/v1/agent/chat: every request on it is a turn; the route only listens.
+
+Refuses nothing by itself: even a body that is too large becomes a turn, refused and recorded.
+"""
 
 from typing import Any
 

@@ -51,6 +51,13 @@ LINKS: Mapping[str, Action] = MappingProxyType(
 """What the page leads to, for those who may."""
 
 
+MODEL = {
+    True: "Answers come from the simulator, not from a model.",
+    False: "Answers come from the model's API.",
+}
+"""Who answers, by whether it is simulated."""
+
+
 class SignIn(Struct, frozen=True, kw_only=True):
     """The parameters of a sign-in."""
 
@@ -62,7 +69,7 @@ def link(address: str, code: str) -> str:
     return f"{address}{SIGN_IN}?code={code}"
 
 
-def routes(door: Authenticator, desk: Desk, *, secure: bool) -> list[HTTPRouteHandler]:
+def routes(door: Authenticator, desk: Desk, *, secure: bool, simulated: bool) -> list[HTTPRouteHandler]:
     """The console's routes; `secure` keeps its cookie to TLS."""
 
     @get("/", include_in_schema=False)
@@ -83,7 +90,13 @@ def routes(door: Authenticator, desk: Desk, *, secure: bool) -> list[HTTPRouteHa
     async def home(request: Asking) -> Response[str]:
         caller = await desk.admit(request, Action.OWN)
         read(Nothing, request.scope["query_string"])
-        return _page("console.html", user=escape(caller.user_id), role=caller.role, links=_links(caller))
+        return _page(
+            "console.html",
+            user=escape(caller.user_id),
+            role=caller.role,
+            links=_links(caller),
+            model=MODEL[simulated],
+        )
 
     @post(SIGN_OUT, status_code=200, include_in_schema=False)
     async def sign_out(request: Asking) -> Response[str]:

@@ -1,4 +1,7 @@
-"""A page of audit events as it is told, to routes and commands alike; what its cursor is bound to."""
+"""A page of audit events as it is told, to routes and commands alike; what its cursor is bound to.
+
+Refuses to open or sign a cursor: it only says which question one belongs to.
+"""
 
 import msgspec
 from msgspec import Struct

@@ -1,4 +1,7 @@
-"""JSON -> Struct, with every invalid field named at once; msgspec itself stops at the first."""
+"""JSON -> Struct, with every invalid field named at once; msgspec itself stops at the first.
+
+Refuses fields it does not know, and to guess: a number in quotes is no number.
+"""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar

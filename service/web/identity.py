@@ -1,4 +1,7 @@
-"""What a request is called: its id and its trace, known before anything of it is believed."""
+"""What a request is called: its id and its trace, known before anything of it is believed.
+
+Refuses a client's own id that is longer or stranger than a line of a log should hold.
+"""
 
 import re
 from collections.abc import Mapping

@@ -82,6 +82,7 @@ RETRY_STATUSES = {409, 429, 503}
 
 SERVER_FAULT = 500
 DENIALS = {Category.AUTHENTICATION, Category.AUTHORIZATION}
+NO_ROUTE = "(no route)"
 CALLER = "parley.caller"
 """Where a request's scope says who was let in, for the line of a refusal that follows."""
 
@@ -132,7 +133,7 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     failure = classify(_translated(error))
     problem = problem_of(failure, identity_of(request.scope))
     trace.get_current_span().set_attributes(spans.of_failure(failure))
-    if problem.status >= SERVER_FAULT:
+    if failure.unforeseen or problem.status >= SERVER_FAULT:
         trace.get_current_span().set_status(Status(StatusCode.ERROR, failure.code))
         log.say(names.REQUEST_FAILED, ERROR, **_told(failure, request))
     if failure.category in DENIALS:
@@ -151,12 +152,17 @@ def _denial(failure: Failure, request: Request[Any, Any, Any]) -> Line:
     caller = _caller(request.scope)
     fields = {
         "reason": failure.detail,
-        "route": f"{request.method} {request.url.path}",
+        "route": _route(request.scope),
         "userId": caller.user_id if caller else None,
         "category": failure.category.value,
         "code": failure.code.value,
     }
     return Line(names.DENIED, WARNING, fields, caller.pseudonym if caller else None)
+
+
+def _route(scope: Mapping[str, Any]) -> str:
+    """The method and the route's template: the path itself may hold a user's name."""
+    return f"{scope['method']} {scope.get('path_template', NO_ROUTE)}"
 
 
 def _caller(scope: Mapping[str, Any]) -> Caller | None:
@@ -165,7 +171,7 @@ def _caller(scope: Mapping[str, Any]) -> Caller | None:
 
 def _told(failure: Failure, request: Request[Any, Any, Any]) -> dict[str, Any]:
     return {
-        "route": f"{request.method} {request.url.path}",
+        "route": _route(request.scope),
         "category": failure.category.value,
         "code": failure.code.value,
         "error": failure.error,

@@ -1,4 +1,7 @@
-"""Sums of turns as they are told, to the route and the command alike."""
+"""Sums of turns as they are told, to the route and the command alike.
+
+Refuses to add up anything: the database did, this only names it.
+"""
 
 from typing import Any
 

@@ -1,10 +1,9 @@
 """The SERVER span: one for each request, named by its route's template, lasting to the last byte.
 
-Refuses the raw path as `http.route`, of which an attacker could make series, and the query string, which may
-hold a sign-in code or words that somebody searches the audit for.
+Refuses the raw path, of which an attacker could make series and which may name a user, and the query string,
+which may hold a sign-in code or words that somebody searches the audit for.
 """
 
-from functools import partial
 from typing import Any
 
 from litestar import HttpMethod, Litestar
@@ -14,26 +13,37 @@ from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
 UNTRACED = "/health/"
 VEILED = "parley.veiled"
-"""Where a scope without its query string keeps the whole one."""
+"""Where a scope without its path and query string keeps the whole one."""
+DETAILS = "parley.span"
+"""Where it keeps the span's name and attributes."""
+NO_ROUTE = "/(no route)"
 METHODS = frozenset(each.value for each in HttpMethod)
 
 
 def traced(app: ASGIApp, litestar: Litestar) -> ASGIApp:
     """Wrap the application; the health routes, asked every few seconds by machines, leave no spans."""
     spanned: Any = OpenTelemetryMiddleware(
-        _unveiled(app), default_span_details=partial(details, litestar), exclude_spans=["receive", "send"]
+        _unveiled(app), default_span_details=_known, exclude_spans=["receive", "send"]
     )
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
         # The middleware's own `excluded_urls` looks into the Host header too: a caller could hide by it.
         hidden = scope["type"] == "http" and scope["path"].startswith(UNTRACED)
-        await app(scope, receive, send) if hidden else await spanned(_veiled(scope), receive, send)
+        await app(scope, receive, send) if hidden else await spanned(_veiled(litestar, scope), receive, send)
 
     return choose
 
 
-def _veiled(scope: Scope) -> dict[str, Any]:
-    return {**scope, "query_string": b"", VEILED: scope}
+def _veiled(litestar: Litestar, scope: Any) -> dict[str, Any]:
+    """The scope as the middleware may tell it: the template stands for the path."""
+    name, attributes = details(litestar, scope)
+    path = attributes.get("http.route", NO_ROUTE)
+    veil = {"path": path, "query_string": b"", DETAILS: (name, attributes), VEILED: scope}
+    return {**scope, **veil}
+
+
+def _known(scope: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    return scope[DETAILS]
 
 
 def _unveiled(app: ASGIApp) -> ASGIApp:

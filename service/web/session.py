@@ -20,7 +20,6 @@ def credentials_of(request: Request[Any, Any, Any]) -> Credentials:
         sec_fetch_site=_header(request, "sec-fetch-site"),
         origin=_header(request, "origin"),
         host=_header(request, "host"),
-        scheme=request.scope["scheme"],
     )
 
 

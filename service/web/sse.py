@@ -1,4 +1,7 @@
-"""Events as server-sent frames: each with a running id from 1, and a comment for silence."""
+"""Events as server-sent frames: each with a running id from 1, and a comment for silence.
+
+Refuses to write to anybody: it makes bytes, and the listener sends them.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -40,7 +43,7 @@ def told(event: Event) -> tuple[str, dict[str, Any]]:
         case Text(text):
             return "text", {"text": text}
         case ToolStarted(call_id, name):
-            return "tool", {"id": call_id, "name": name, "status": "started"}
+            return "tool", {"id": call_id, "name": name, "status": "started", "milliseconds": 0}
         case ToolEnded(call_id, name, outcome, milliseconds):
             said = {"id": call_id, "name": name, "status": outcome.value, "milliseconds": milliseconds}
             return "tool", said

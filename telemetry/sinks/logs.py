@@ -75,12 +75,12 @@ def _limited(record: TurnRecord, failure: Failure) -> dict[str, Any]:
 
 
 def _of_failure(failure: Failure) -> dict[str, Any]:
-    """`stack` only where the fault is ours: a caller's or a provider's error has its place in no code."""
+    """`stack` unless it is a caller's error, foreseen: that has its place in no code."""
     return {
         "category": failure.category.value,
         "code": failure.code.value,
         "error": failure.error,
-        "stack": failure.stack if failure.fault is not Fault.CALLER else None,
+        "stack": failure.stack if failure.unforeseen or failure.fault is not Fault.CALLER else None,
     }
 
 

@@ -9,7 +9,7 @@ import traceback
 import msgspec
 import pytest
 
-from config.secret import MASK, Secret, conceal
+from config.secret import MASK, Secret
 
 CANARY = "canary-5f1c9a7e"
 
@@ -57,18 +57,10 @@ def test_a_copy_is_the_secret_itself():
 
 
 @pytest.mark.parametrize("encode", [msgspec.json.encode, msgspec.msgpack.encode])
-def test_msgspec_encodes_the_mask_with_the_hook_and_refuses_without(encode):
-    encoded = encode(Holder(Secret(CANARY)), enc_hook=conceal)
-    assert MASK.encode() in encoded
-    assert CANARY.encode() not in encoded
+def test_msgspec_refuses_it(encode):
     with pytest.raises(TypeError) as refused:
         encode(Holder(Secret(CANARY)))
     assert CANARY not in str(refused.value)
-
-
-def test_the_hook_refuses_everything_else():
-    with pytest.raises(NotImplementedError, match="object"):
-        msgspec.json.encode(object(), enc_hook=conceal)
 
 
 def test_json_refuses_it():

@@ -182,6 +182,7 @@ def commands(service: Service, key_id: str) -> Iterator[tuple[str, Any]]:
     yield "audit_list", told(service, "audit", "list", "--trace-id", row["traceId"])
     yield "audit_show", told(service, "audit", "show", row["id"])
     yield "audit_stats", told(service, "audit", "stats")
+    yield "trace", told(service, "trace", row["traceId"])
     exported = service.cli("audit", "export", "--trace-id", row["traceId"])
     yield "audit_export", [json.loads(line) for line in exported.stdout.splitlines()]
     yield "usage", told(service, "usage")

@@ -33,7 +33,7 @@ NOT_ASKED_FOR = {
     "over_budget": "no budgets in this version",
     "budget_unavailable": "no budgets in this version",
     "audit_unwritable": "no journal in this version",
-    "overloaded": "takes thousands of turns at once",
+    "overloaded": "nothing refuses by it in this version",
     "upstream_timeout": "takes 30 s of silence",
     "upstream_unreachable": "is the stream's error event",
     "shutting_down": "a stopping service takes no connections",

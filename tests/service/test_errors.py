@@ -211,3 +211,18 @@ def test_a_made_up_tool_has_a_code_of_its_own():
 def test_which_upstream_errors_another_attempt_may_mend(error, transient):
     assert isinstance(error, UpstreamError)
     assert error.transient is transient
+
+
+@pytest.mark.parametrize(
+    ("error", "unforeseen"),
+    [
+        (InvalidRequest("no"), False),
+        (DatabaseError("no"), False),
+        (UpstreamTimeout("no"), False),
+        (ValueError("invalid"), True),
+        (ConnectionResetError(), True),
+        (asyncio.CancelledError(), True),
+    ],
+)
+def test_what_is_not_ours_nobody_foresaw(error, unforeseen):
+    assert classify(error).unforeseen is unforeseen

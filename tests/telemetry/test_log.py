@@ -179,3 +179,28 @@ def test_a_line_under_a_real_span_has_its_ids(out):
     with traced(), trace.get_tracer("test").start_as_current_span("a") as span:
         log.say(names.SERVICE_STARTED)
     assert out.objects[0]["spanId"] == f"{span.get_span_context().span_id:016x}"
+
+
+class Speechless:
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_a_field_without_words_raises_nothing_on_stdout(out):
+    written = Counted(names.LOG_LINES, type=names.SINK_FAILED)
+    log.say(names.SINK_FAILED, logging.ERROR, error=Speechless())
+    log.say(names.SINK_FAILED, logging.ERROR, error="said")
+    assert [line["error"] for line in out.objects] == ["said"]
+    assert written() == 1
+
+
+def test_a_field_that_breaks_the_exporter_raises_nothing(monkeypatch):
+    def breaking(**_: object) -> None:
+        raise RuntimeError("no words")
+
+    handler, emitted = log.OtlpHandler(content=True), []
+    monkeypatch.setattr(handler.logger, "emit", lambda **told: (emitted.append(told), breaking()))
+    record = logging.LogRecord("parley", logging.ERROR, "", 0, "", None, None)
+    record.line = log.Line(names.SINK_FAILED, logging.ERROR, {"error": Speechless()})
+    handler.emit(record)
+    assert len(emitted) == 1

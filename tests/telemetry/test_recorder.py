@@ -246,3 +246,19 @@ def test_without_the_sdk_a_turn_takes_the_ids_of_the_request():
     with use_span(server), recorder(sink).turn("turn-1", ROUTE):
         pass
     assert sink.records[0].opening.trace_id == format_trace_id(server.get_span_context().trace_id)
+
+
+@pytest.mark.parametrize("broken", ["of_content", "of_turn", "of_server"])
+def test_sinks_are_told_though_a_span_cannot_be_written(monkeypatch, broken):
+    done, sink = [], MemorySink()
+
+    def breaking(record):
+        done.append(record)
+        raise TypeError("no attribute")
+
+    monkeypatch.setattr(f"telemetry.spans.{broken}", breaking)
+    with recorder(sink, content=True).turn("turn-1", ROUTE):
+        pass
+    assert done
+    assert len(sink.records) == 1
+    assert all(each is sink.records[0] for each in done)

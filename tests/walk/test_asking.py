@@ -36,6 +36,8 @@ PATHS = {
     "words": f"{EVENTS}?q=hello",
     "export": EXPORT,
 }
+ROUTES = {"others": "/api/v1/limits/{subject}", "event": f"{EVENTS}/{{event_id}}"}
+"""The templates of those that say what they are about in their path."""
 LIMITS = {"AGENT_RATE_LIMIT_ROLES": "AUDITEE=1000,GUEST=3"}
 
 
@@ -86,7 +88,7 @@ def test_every_role_at_every_route(house, role, name):
     else:
         problem(response, 403, "forbidden")
         line = house.service.wait_for_line(type="access_denied", requestId=response.headers["x-request-id"])
-        assert line["route"] == f"GET {PATHS[name].format(turn=house.answers[0]['id']).partition('?')[0]}"
+        assert line["route"] == f"GET {ROUTES.get(name) or PATHS[name].partition('?')[0]}"
 
 
 @pytest.mark.parametrize("name", PATHS)
@@ -297,3 +299,12 @@ def test_without_an_audit_there_is_nothing_to_keep_looks_in(start_service):
     assert response.json() == {"events": [], "nextCursor": None}
     assert service.cli("audit", "list").stdout == "no events\n"
     assert service.sql("SELECT * FROM audit_event") == []
+
+
+@pytest.mark.parametrize("named", ["id", "traceId"])
+def test_a_querys_life_is_told_by_either_id_and_without_its_words(house, named):
+    answer = house.answers[1]
+    (told,) = house.told("trace", answer[named])["events"]
+    assert (told["id"], told["cost"], told["metadata"]["query"]) == (answer["id"], answer["cost"], None)
+    assert answer["id"] in house.service.cli("trace", answer[named]).stdout
+    assert house.service.cli("trace", "0" * 32).returncode == 1

@@ -161,7 +161,7 @@ ORIGINS = {
     "own": True,
     "null": False,
     "http://evil.example": False,
-    "https": False,
+    "https": True,
     "port": False,
 }
 
@@ -178,11 +178,11 @@ def test_sites_and_origins_matter_to_cookies_alone(trusting, client, carry):
         assert client.get(OWN, headers=headers).status_code == (200 if passes else 403), (site, origin)
 
 
-def test_a_proxy_on_this_machine_may_say_that_it_ends_tls(trusting, client):
-    secure = trusting.service.url.replace("http:", "https:")
-    headers = cookie(MINT.token()) | {"Origin": secure}
-    assert client.get(OWN, headers=headers).status_code == 403
-    assert client.get(OWN, headers=headers | {"X-Forwarded-Proto": "https"}).status_code == 200
+def test_behind_a_proxy_that_ends_tls_the_host_it_passes_on_counts(client):
+    headers = cookie(MINT.token()) | {"Origin": "https://parley.example"}
+    assert client.get(OWN, headers=headers | {"Host": "parley.example"}).status_code == 200
+    for forwarded in ({}, {"X-Forwarded-Host": "parley.example", "X-Forwarded-Proto": "https"}):
+        assert client.get(OWN, headers=headers | forwarded).status_code == 403
 
 
 def test_a_cookie_streams_and_replays_like_any_other_credential(trusting):

@@ -14,7 +14,7 @@ CREATE INDEX audit_event_model ON audit_event (model, created_at, id);
 CREATE INDEX audit_event_role ON audit_event (role, created_at, id);
 CREATE INDEX audit_event_kind ON audit_event (entity_type, created_at, id);
 
--- Derived from metadata.toolsCalled; goes with its event. No database on PostgreSQL is older than this step.
+-- Derived from metadata.toolsCalled; goes with its event. Starts empty: what was called before is not looked up.
 CREATE TABLE audit_event_tool (
     event_id TEXT COLLATE "C" NOT NULL REFERENCES audit_event (id) ON DELETE CASCADE,
     tool TEXT NOT NULL,

@@ -70,9 +70,12 @@ class PoolEngine(StoreEngine):
             yield line
         finally:
             # One that has ended is back already, and says so to whoever touches it.
-            with suppress(DatabaseError, *DRIVER, OSError):
-                await _undo(line)
-                await self._lines.release(line)
+            try:
+                with suppress(DatabaseError, *DRIVER, OSError):
+                    await _undo(line)
+            finally:
+                with suppress(*DRIVER, OSError):
+                    await self._lines.release(line)
 
     async def _acquire(self) -> Line:
         if self._closed:

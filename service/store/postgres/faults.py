@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import asyncpg
 
-from service.errors import DatabaseError
+from service.errors import DatabaseError, RowRefused
 from service.store.engine import SILENT
 
 UNKNOWN = "The database did not do what it was asked."
@@ -36,6 +36,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "42501": "The database does not permit this to its user.",
         "53100": "The disk of the database is full.",
         "53300": "The database server takes no more connections.",
+        "54000": UNFIT,  # an index has no room for so long a value
         "55P03": "The database is locked by another writer.",
         "57014": SILENT,
         "57P": "The database server is starting or stopping.",
@@ -46,26 +47,35 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
 )
 """By the beginning of the SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
 
+REFUSALS = "22", "23", "54000"
+"""Beginnings of the SQLSTATEs that are about a row's values alone; the driver's own doubts have one too."""
+
 FILES = FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError
 DRIVER = asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
 
 
 @contextmanager
 def translated() -> Generator[None]:
-    """Turn any error of the driver or the network into a DatabaseError that keeps it as its cause."""
+    """Turn any error of the driver or the network into a DatabaseError that keeps it as its cause.
+
+    One that is about a row's values becomes a RowRefused.
+    """
     try:
         yield
     except (*DRIVER, OSError) as error:
-        raise DatabaseError(sentence(error)) from error
+        kind = RowRefused if _state(error).startswith(REFUSALS) else DatabaseError
+        raise kind(sentence(error)) from error
 
 
 def sentence(error: Exception) -> str:
     """Say what an error of the driver or the network means."""
     if isinstance(error, asyncpg.PostgresError):
-        return _by_state(getattr(error, "sqlstate", None) or "")
-    if isinstance(error, asyncpg.DataError):
-        return UNFIT
+        return _by_state(_state(error))
     return _of_network(error) if isinstance(error, OSError) else UNKNOWN
+
+
+def _state(error: Exception) -> str:
+    return getattr(error, "sqlstate", None) or ""
 
 
 def _by_state(state: str) -> str:

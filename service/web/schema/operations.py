@@ -39,8 +39,15 @@ class Operation(Struct, frozen=True, kw_only=True):
     open: bool = False
 
 
-KNOWN = (Code.UNAUTHENTICATED, Code.CROSS_SITE, Code.INVALID_REQUEST, Code.DATABASE_ERROR, Code.INTERNAL)
-"""What every route with a caller may refuse by."""
+KNOWN = (
+    Code.UNAUTHENTICATED,
+    Code.CROSS_SITE,
+    Code.INVALID_REQUEST,
+    Code.DATABASE_ERROR,
+    Code.UPSTREAM_UNREACHABLE,
+    Code.INTERNAL,
+)
+"""What every route with a caller may refuse by; the keys of a tokens' issuer may be out of reach."""
 
 CHAT = (
     *KNOWN,
@@ -50,12 +57,10 @@ CHAT = (
     Code.UNSUPPORTED_MEDIA_TYPE,
     Code.IDEMPOTENCY_MISMATCH,
     Code.RATE_LIMITED,
-    Code.OVERLOADED,
     Code.SHUTTING_DOWN,
     Code.UPSTREAM_RATE_LIMITED,
     Code.UPSTREAM_ERROR,
     Code.UPSTREAM_OVERLOADED,
-    Code.UPSTREAM_UNREACHABLE,
     Code.UPSTREAM_TIMEOUT,
     Code.TURN_TIMEOUT,
 )

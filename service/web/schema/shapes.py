@@ -56,12 +56,12 @@ class TextEvent(Struct, frozen=True, kw_only=True):
 
 
 class ToolEvent(Struct, frozen=True, kw_only=True):
-    """A tool begins, and then ends; `milliseconds` is there when it ended."""
+    """A tool begins, and then ends; `milliseconds` is 0 where it begins."""
 
     id: str
     name: str
     status: Literal["started", "finished", "failed", "denied"]
-    milliseconds: int | UnsetType = UNSET
+    milliseconds: int
 
 
 class FieldProblem(Struct, frozen=True, kw_only=True):

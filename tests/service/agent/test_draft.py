@@ -1,8 +1,10 @@
 """Answers of the API, folded: blocks go back as they came, tools have arguments, tokens are counted."""
 
+import json
+
 import pytest
 
-from service.agent.model import Counted, ToolUse
+from service.agent.model import Answering, Counted, TextPiece, ToolUse
 from telemetry.record import Usage
 from tests.harness.messages_api import TEXT, CannedApi, ask, block, end, start
 
@@ -104,3 +106,46 @@ async def test_tokens_are_counted_as_the_conventions_say():
     known = {"cache_read_tokens": 100, "cache_write_tokens": 30, "cache_write_1h_tokens": 10}
     assert first == Usage(input_tokens=137, output_tokens=1, **known)
     assert last == Usage(input_tokens=138, output_tokens=9, **known)
+
+
+HALF = "a\ud800b"
+
+
+async def test_nothing_leaves_that_utf_8_has_not():
+    began = start()
+    began["message"] |= {"id": HALF, "model": HALF}
+    pieces, reply = await ask(
+        CannedApi(
+            [
+                began,
+                *block(0, TEXT | {"text": HALF}, {"type": "text_delta", "text": HALF}),
+                *block(1, {"type": "tool_use", "id": HALF, "name": HALF, "input": {HALF: [HALF]}}),
+                *block(2, {"type": "from_the_future", "x": [{"y": HALF}]}),
+                *end(HALF),
+            ]
+        )
+    )
+    assert [each for each in pieces if isinstance(each, Answering)] == [Answering("a?b", "a?b")]
+    assert [each.text for each in pieces if isinstance(each, TextPiece)] == ["a?b", "a?b"]
+    said = [
+        reply.content,
+        reply.stop_reason,
+        [(use.call_id, use.name, use.arguments) for use in reply.tool_uses],
+    ]
+    json.dumps(said, ensure_ascii=False).encode()
+    (used,) = reply.tool_uses
+    assert (used.call_id, used.name) == (reply.content[1]["id"], reply.content[1]["name"])
+
+
+async def test_a_pair_that_the_stream_parted_goes_back_whole():
+    halves = ({"type": "text_delta", "text": half} for half in ("\ud83d", "\ude00"))
+    reply = await reply_of(start(), *block(0, TEXT, *halves), *end())
+    assert reply.content[0]["text"] == "\U0001f600"
+
+
+async def test_what_a_tool_call_is_called_has_bounds():
+    reply = await reply_of(start(), *use_block(id="i" * 257, name="n" * 129), *end("tool_use"))
+    assert reply.tool_uses == (ToolUse("i" * 256, "n" * 128, {}),)
+    assert (reply.content[0]["id"], reply.content[0]["name"]) == ("i" * 256, "n" * 128)
+    whole = await reply_of(start(), *use_block(id="i" * 256, name="n" * 128), *end("tool_use"))
+    assert whole.tool_uses == reply.tool_uses

@@ -5,13 +5,15 @@ import asyncio
 import pytest
 
 from service.agent.events import Began, Text, ToolEnded, ToolStarted
-from service.agent.model import ContentBegan, Reply, ToolUse
+from service.agent.history import decode
+from service.agent.model import ContentBegan, Reply, TextPiece, ToolUse
 from service.agent.scripted import ScriptedModel, begin, say, use
 from service.errors import ToolBroken, ToolFailed
 from service.tools import built_in
 from telemetry.failure import Category, Code
 from telemetry.record import Outcome, ToolOutcome, Usage
 from tests.harness.agent import QUESTION, FakeAsk, FakeTools, TurnHouse, hear_all
+from tests.harness.sdk import traced
 
 
 async def echo(arguments):
@@ -200,3 +202,38 @@ async def test_a_slow_tool_does_not_hold_up_other_turns():
         await first.ended()
     assert [record.opening.turn_id for record in house.records] == ["turn-2", "turn-1"]
     assert {record.outcome for record in house.records} == {Outcome.ANSWERED}
+
+
+@pytest.mark.parametrize("reason", ["max_tokens", "refusal", "end_turn", "stop_sequence", "from_the_future"])
+async def test_no_tool_runs_for_an_answer_that_ended_otherwise(reason):
+    text = {"type": "text", "text": "Let me"}
+    wanted = {"type": "tool_use", "id": "c1", "name": "echo", "input": {}}
+    cut = Reply(content=[text, wanted], stop_reason=reason, tool_uses=[ToolUse("c1", "echo", {})])
+    tools, model = FakeTools(echo=echo), ScriptedModel((*begin(), ContentBegan(), TextPiece("Let me"), cut))
+    house = TurnHouse(model, tools)
+    events, record = await house.whole()
+    assert (tools.ran, record.tool_calls, len(model.prompts)) == ([], (), 1)
+    assert (record.outcome, record.stop_reason) == (Outcome.ANSWERED, reason)
+    assert [type(each) for each in events] == [Began, Text]
+    ((_, _, kept),) = house.conversations.kept.values()
+    assert decode(kept)[1:] == [{"role": "assistant", "content": [text]}]
+
+
+async def test_a_paused_answer_goes_back_without_calls_that_get_no_result():
+    text = {"type": "text", "text": "Let me"}
+    wanted = {"type": "tool_use", "id": "c1", "name": "echo", "input": {}}
+    paused = Reply(content=[text, wanted], stop_reason="pause_turn", tool_uses=[ToolUse("c1", "echo", {})])
+    tools, model = FakeTools(echo=echo), ScriptedModel((*begin(), ContentBegan(), paused), say("done"))
+    _, record = await TurnHouse(model, tools).whole()
+    assert (tools.ran, record.outcome) == ([], Outcome.ANSWERED)
+    assert model.prompts[1].messages[1:] == ({"role": "assistant", "content": [text]},)
+
+
+async def test_a_tool_that_the_model_made_up_is_other_on_its_span_and_itself_in_the_record():
+    model = ScriptedModel(use(ToolUse("c1", "made-up", {}), calculate(call_id="c2")), say("sorry"))
+    with traced() as kept:
+        _, record = await TurnHouse(model, built_in()).whole()
+    told = [each for each in kept.get_finished_spans() if each.name.startswith("execute_tool")]
+    assert [each.name for each in told] == ["execute_tool other", "execute_tool calculate"]
+    assert [each.attributes["gen_ai.tool.name"] for each in told] == ["other", "calculate"]
+    assert record.tools_called == ("made-up", "calculate")

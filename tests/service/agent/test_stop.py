@@ -1,9 +1,11 @@
 """A service that stops: running turns have their grace, new ones are refused, each has its record."""
 
 import asyncio
+import contextlib
 
 import pytest
 
+from service.agent import turns
 from service.agent.events import Text
 from service.agent.model import ContentBegan, TextPiece
 from service.agent.scripted import Pause, ScriptedModel, begin, say
@@ -86,3 +88,24 @@ async def test_a_service_without_turns_stops_at_once():
     await house.turns.stop()
     await house.turns.stop()
     assert house.records == []
+
+
+async def test_a_turn_that_does_not_end_at_all_is_named_and_left_behind(monkeypatch, caplog):
+    monkeypatch.setattr(turns, "END_SECONDS", 0.01)
+    free = asyncio.Event()
+
+    async def deaf():
+        while not free.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await free.wait()
+
+    house = TurnHouse(ScriptedModel((*begin(), Pause(deaf), *say("late"))))
+    async with house.listening() as running:
+        await asyncio.sleep(0.01)
+        await asyncio.wait_for(house.turns.stop(), 30)
+        assert house.records == []
+        (line,) = [record for record in caplog.records if record.message == "request_failed"]
+        assert "turn turn-1 did not end" in str(vars(line))
+        free.set()
+        await running.ended()
+    assert len(house.records) == 1

@@ -202,3 +202,18 @@ async def test_no_task_is_left():
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == before
     assert house.turns._running == {}
+
+
+async def test_a_turn_whose_record_cannot_be_built_is_told_of(monkeypatch, caplog):
+    def breaking(*_):
+        raise RuntimeError("no record")
+
+    monkeypatch.setattr("telemetry.recorder.OpenTurn.close", breaking)
+    running = TurnHouse(ScriptedModel(say("x"))).turns.start(FakeAsk())
+    await hear_all(running)
+    with pytest.raises(ServiceError, match="left no record"):
+        await running.ended()
+    running.leave()
+    (line,) = [record.line for record in caplog.records if record.line.type == "request_failed"]
+    assert (line.fields["route"], line.fields["error"]) == (FakeAsk.route, "RuntimeError: no record")
+    assert "Traceback" in line.fields["stack"]

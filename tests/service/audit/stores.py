@@ -2,16 +2,17 @@
 
 import asyncio
 
-from service.errors import DatabaseError
+from service.errors import DatabaseError, RowRefused
 
 
 class Store:
-    """Keeps rows in order; fails `failures` times first; commits only while `open` is set."""
+    """Keeps rows in order; fails `failures` times first; waits until `open` is set; never takes `poison`."""
 
     def __init__(self, failures: float = 0) -> None:
         self.batches: list[list[str]] = []
         self.calls = 0
         self.failures = failures
+        self.poison: set[str] = set()
         self.open = asyncio.Event()
         self.open.set()
 
@@ -25,4 +26,6 @@ class Store:
         if self.failures > 0:
             self.failures -= 1
             raise DatabaseError("The database is away.")
+        if self.poison & {row.id for row in rows}:
+            raise RowRefused("The database refused the data.")
         self.batches.append([row.id for row in rows])

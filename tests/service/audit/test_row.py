@@ -4,6 +4,8 @@ from contextlib import closing
 import msgspec
 import pytest
 
+from service.audit.access import Access, Look
+from service.audit.access import row_of as row_of_access
 from service.audit.row import metadata, row_of
 from service.store.database import open_database
 from telemetry.failure import Code
@@ -145,3 +147,17 @@ async def test_the_real_store_has_the_rows_that_were_told(make, tmp_path):
     with closing(sqlite3.connect(tmp_path / "parley.db")) as connection:
         found = connection.execute('SELECT "action", "outcome" FROM "AuditEvent" ORDER BY id').fetchall()
     assert found == [("QUERY", "answered"), ("REFUSED", "refused"), ("QUERY", "answered")]
+
+
+def test_an_odd_filter_costs_no_row_of_a_look():
+    access = Access(
+        look=Look.READ,
+        route="GET /api/v1/audit/events",
+        entity_id="request-1",
+        filters={"user": "\ud800ann"},
+        caller=None,
+        request_id="request-1",
+        trace_id=None,
+        at=1_764_000_000_123_456,
+    )
+    assert msgspec.json.decode(row_of_access(access).metadata)["filters"] == {"user": "\\ud800ann"}

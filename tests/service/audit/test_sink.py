@@ -1,4 +1,5 @@
 import asyncio
+import logging
 
 import pytest
 
@@ -233,3 +234,39 @@ def test_it_starts_again_in_another_loop(make):
     for _ in range(2):
         asyncio.run(once())
     assert len(set(written)) == 4
+
+
+@pytest.mark.parametrize("places", [(0,), (6,), (2, 3), tuple(range(7))])
+async def test_a_row_that_is_refused_is_put_aside_and_holds_up_no_other(make, store, caplog, places):
+    committed, failures, sink = Counted(names.AUDIT_COMMITTED), lost(), make(store)
+    ids = turns(sink, 7)
+    store.poison = {ids[place] for place in places}
+    await sink.start()
+    await until(lambda: not sink._waiting)
+    calls = store.calls
+    ids += turns(sink, 1)
+    await sink.stop()
+    assert store.ids == [each for each in ids if each not in store.poison]
+    assert store.calls == calls + 1  # what was put aside is not tried again
+    assert (committed(), failures()) == (8 - len(places), len(places))
+    told = [(record.levelno, record.line.fields["id"]) for record in caplog.records]
+    assert told == [(logging.ERROR, ids[place]) for place in places]
+
+
+async def test_a_database_that_goes_away_while_a_row_is_looked_for_costs_no_row(make, store):
+    sink = make(store)
+    ids = turns(sink, 4)
+    store.poison = {ids[2]}
+    refusing, calls = store.append, []
+
+    async def append(rows) -> None:
+        calls.append(len(rows))
+        if len(calls) == 3:
+            raise OSError("away")
+        await refusing(rows)
+
+    store.append = append
+    await sink.start()
+    await sink.stop()
+    assert store.ids == [ids[0], ids[1], ids[3]]
+    assert calls == [4, 2, 2, 2, 1, 1]

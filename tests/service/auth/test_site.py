@@ -21,14 +21,14 @@ FETCH_SITES = {
     "anything": False,
 }
 
-HTTP = {
+ORIGINS = {
     None: True,
     "http://parley.example": True,
     "http://parley.example:80": True,
     "HTTP://Parley.Example": True,
     "http://parley.example:8080": False,
-    "https://parley.example": False,
-    "https://parley.example:80": False,
+    "ftp://parley.example": False,
+    "https://parley.example:8443": False,
     "http://evil.example": False,
     "http://sub.parley.example": False,
     "http://parley.example.evil.example": False,
@@ -58,33 +58,36 @@ def passes(**given):
     return False
 
 
-@pytest.mark.parametrize(("site", "origin"), list(itertools.product(FETCH_SITES, HTTP)))
+@pytest.mark.parametrize(("site", "origin"), list(itertools.product(FETCH_SITES, ORIGINS)))
 @pytest.mark.parametrize("host", ["parley.example", "parley.example:80", "PARLEY.example"])
 def test_only_this_very_origin_passes(site, origin, host):
-    allowed = FETCH_SITES[site] and HTTP[origin]
+    allowed = FETCH_SITES[site] and ORIGINS[origin]
     assert passes(sec_fetch_site=site, origin=origin, host=host) is allowed
 
 
 @pytest.mark.parametrize(
-    ("scheme", "host", "origin", "allowed"),
+    ("host", "origin", "allowed"),
     [
-        ("https", "parley.example", "https://parley.example", True),
-        ("https", "parley.example", "https://parley.example:443", True),
-        ("https", "parley.example:443", "https://parley.example", True),
-        ("https", "parley.example", "http://parley.example", False),
-        ("https", "parley.example", "https://parley.example:80", False),
-        ("https", "parley.example:80", "https://parley.example", False),
-        ("http", "127.0.0.1:3005", "http://127.0.0.1:3005", True),
-        ("http", "127.0.0.1:3005", "http://127.0.0.1:3006", False),
-        ("http", "127.0.0.1:3005", "http://localhost:3005", False),
-        ("http", "[::1]:3005", "http://[::1]:3005", True),
-        ("http", "[::1]", "http://[::1]:80", True),
-        ("http", None, "http://parley.example", False),
-        ("http", "", "http://", False),
-        ("http", "", "http://:80", False),
-        ("http", None, None, True),
-        ("http", "parley.example, evil.example", "http://evil.example", False),
+        ("parley.example", "https://parley.example", True),
+        ("parley.example", "https://parley.example:443", True),
+        ("parley.example:443", "https://parley.example", True),
+        ("parley.example:8443", "HTTPS://Parley.example:8443", True),
+        ("parley.example:8443", "https://parley.example", False),
+        ("parley.example", "https://parley.example:80", False),
+        ("parley.example:80", "https://parley.example", False),
+        ("parley.example:443", "http://parley.example", False),
+        ("127.0.0.1:3005", "http://127.0.0.1:3005", True),
+        ("127.0.0.1:3005", "http://127.0.0.1:3006", False),
+        ("127.0.0.1:3005", "http://localhost:3005", False),
+        ("[::1]:3005", "http://[::1]:3005", True),
+        ("[::1]", "http://[::1]:80", True),
+        (None, "http://parley.example", False),
+        ("", "http://", False),
+        ("", "http://:80", False),
+        (None, None, True),
+        ("null", "null", False),
+        ("parley.example, evil.example", "http://evil.example", False),
     ],
 )
-def test_an_origin_is_scheme_host_and_port(scheme, host, origin, allowed):
-    assert passes(scheme=scheme, host=host, origin=origin) is allowed
+def test_an_origin_is_a_host_and_a_port_whoever_ended_its_tls(host, origin, allowed):
+    assert passes(host=host, origin=origin) is allowed

@@ -67,9 +67,11 @@ def test_production_without_secrets_names_them_all(fails):
     assert "ANTHROPIC_API_KEY" in said
 
 
-def test_production_makes_and_tells_nothing(start_service):
+def test_production_makes_nothing_and_tells_no_secret(start_service):
     service = start_service(AGENT_ENVIRONMENT="production", AGENT_SECRET_KEY="k" * 32, AGENT_SIMULATOR="true")
-    assert service.stderr == f"Ready: {service.url}"
+    simulated, ready = service.stderr.splitlines()
+    assert simulated.startswith("Model: simulator")
+    assert ready == f"Ready: {service.url}"
     assert [path.name for path in (service.cwd / "var").iterdir() if "key" in path.name] == []
     made = json.loads(service.cli("keys", "create", "--user", "ann", "--role", "CFO", "--json").stdout)
     assert ask(service, "hello", key=made["key"]).status_code == 200
@@ -91,6 +93,52 @@ def test_a_first_start_makes_a_key_and_the_second_keeps_it(start_service):
     assert ask(service, "hello", key=first).status_code == 200
     listed = json.loads(service.cli("keys", "list", "--json").stdout)
     assert [(row["user"], row["role"]) for row in listed] == [("dev", "AUDITEE")]
+
+
+def test_a_key_that_no_longer_holds_is_replaced(start_service):
+    service = start_service()
+    first = service.api_key
+    service.cli("keys", "revoke", first.split("_")[1])
+    assert service.stop() == 0
+    service.start()
+    second = service.api_key
+    assert second != first
+    assert ask(service, "hello", key=first).status_code == 401
+    assert ask(service, "hello", key=second).status_code == 200
+    kept = service.cwd / "var" / "development-key"
+    assert (kept.read_text(), stat.S_IMODE(kept.stat().st_mode)) == (second, 0o600)
+    assert [path.name for path in kept.parent.glob("development-key*")] == ["development-key"]
+    assert service.stop() == 0
+    service.start()
+    assert service.api_key == second
+
+
+KEPT = {
+    "another root secret": lambda folder: (folder / "secret-key").write_text("another" * 8),
+    "no key": lambda folder: (folder / "development-key").write_text("parley_nonsense"),
+}
+
+
+@pytest.mark.parametrize("spoil", KEPT.values(), ids=KEPT)
+def test_a_key_that_the_door_refuses_is_replaced(start_service, spoil):
+    service = start_service()
+    first = service.api_key
+    assert service.stop() == 0
+    spoil(service.cwd / "var")
+    service.start()
+    assert service.api_key != first
+    assert ask(service, "hello", key=service.api_key).status_code == 200
+
+
+def test_a_key_whose_database_is_gone_is_kept(start_service):
+    service = start_service()
+    first = service.api_key
+    assert service.stop() == 0
+    for path in (service.cwd / "var").glob("*.db*"):
+        path.unlink()
+    service.start()
+    assert service.api_key == first
+    assert ask(service, "hello", key=first).status_code == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -6,6 +6,8 @@ from importlib.metadata import version
 
 import pytest
 
+from service.simulator import COMBINING
+
 COMMANDS = {
     (): ["serve", "migrate", "settings", "keys", "simulate", "--version"],
     ("serve",): ["--help"],
@@ -15,7 +17,7 @@ COMMANDS = {
     ("keys", "create"): ["--user", "--role", "--scope", "--expires", "--json"],
     ("keys", "list"): ["--json"],
     ("keys", "revoke"): ["id", "--json"],
-    ("simulate",): ["--port", "429-after:N", "stall"],
+    ("simulate",): ["--port", "429-after:N", "stall", *COMBINING.splitlines()],
 }
 
 
@@ -54,6 +56,26 @@ def test_wrong_use_is_2_with_a_word_on_stderr(parley, tmp_path, arguments):
     assert (said.status, said.out) == (2, "")
     assert said.err.startswith("usage: parley")
     assert "Traceback" not in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+NOT_UTF8 = [
+    ("audit", "list", "--q", "\udcff"),
+    ("audit", "list", "--role=a\udcff"),
+    ("audit", "show", "\udcff"),
+    ("audit", "export", "--format", "\udcff"),
+    ("audit", "stats", "--from", "\ud800"),
+    ("usage", "--group-by", "\udcff"),
+    ("limits", "show", "\udcff"),
+    ("keys", "revoke", "\udcff"),
+]
+
+
+@pytest.mark.parametrize("arguments", NOT_UTF8, ids=ascii)
+def test_an_argument_that_is_no_utf8_is_wrong_use(parley, tmp_path, arguments):
+    said = parley(*arguments)
+    assert (said.status, said.out) == (2, "")
+    assert said.err.splitlines()[-1].endswith(": not UTF-8")
     assert list(tmp_path.iterdir()) == []
 
 

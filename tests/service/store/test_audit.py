@@ -6,7 +6,7 @@ import sys
 import msgspec
 import pytest
 
-from service.errors import DatabaseError
+from service.errors import DatabaseError, RowRefused
 from service.store.database import open_database
 from tests.harness.sql import ask, locked
 from tests.service.store.rows import Row, batch_of
@@ -256,3 +256,28 @@ async def test_two_processes_worth_of_databases_write_the_same_file(url):
     await first.close()
     await second.close()
     assert len(ids(url)) == 400
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"count": 0},
+        {"metadata": "[]"},
+        {"metadata": "{"},
+        {"created_at": -1},
+        {"input_tokens": 2**63},
+        {"action": None},
+    ],
+)
+async def test_a_row_that_no_attempt_will_write_is_told_from_a_database_that_is_away(database, url, facts):
+    with pytest.raises(RowRefused):
+        await database.audit.append([Row(id="event-1"), Row(id="event-2", **facts)])
+    await database.audit.append([Row(id="event-3")])
+    assert ids(url) == ["event-3"]
+
+
+async def test_a_closed_database_refuses_no_row(database):
+    await database.close()
+    with pytest.raises(DatabaseError) as caught:
+        await database.audit.append([Row(id="event-1")])
+    assert not isinstance(caught.value, RowRefused)

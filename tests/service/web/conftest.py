@@ -12,11 +12,12 @@ import pytest
 
 from config import Secret, Settings
 from service.agent.scripted import ScriptedModel, say
-from service.app import build_app
+from service.app import build_app, build_door, model_watch
 from service.auth.derive import Derived
 from service.auth.keys import make_key
-from service.cli.keys import stored
 from service.store.database import open_database
+from service.store.keys import StoredKey
+from service.web.desk import unnoted
 from tests.harness.agent import FakeGate, TurnHouse
 
 ROUTE = "/api/v1/agent/chat"
@@ -54,14 +55,18 @@ async def web(tmp_path) -> AsyncIterator[Callable[..., Any]]:
             opened.push_async_callback(database.close)
             derived = Derived(Secret("r" * 32))
             made = make_key(derived.pepper)
-            await database.keys.add(stored(made.id, made.digest, "ann", "CFO", (), 1, None))
+            await database.keys.add(
+                StoredKey(id=made.id, user_id="ann", role="CFO", scopes=(), digest=made.digest, created_at=1)
+            )
             house = TurnHouse(
                 model or ScriptedModel(say("hi", "!")),
                 tools,
                 gate=gate or FakeGate(),
                 conversations=database.conversations,
             )
-            app = build_app(Settings(**settings), house.turns, database, derived)
+            given = Settings(**settings)
+            door = build_door(given, database, derived)
+            app = build_app(given, house.turns, database, derived, unnoted, model_watch(given), door)
             client = httpx.AsyncClient(
                 transport=httpx.ASGITransport(app),
                 base_url="http://parley",

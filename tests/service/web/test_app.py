@@ -2,13 +2,15 @@
 
 import json
 import re
+from uuid import UUID
 
 import pytest
+from opentelemetry.trace import StatusCode
 
 from service.errors import DatabaseError
 from service.web.chat import MAX_BODY
-from telemetry import ids
 from tests.harness.problems import FIELDS, problem
+from tests.harness.sdk import traced
 
 HEX = re.compile(r"[0-9a-f]{32}")
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -37,7 +39,7 @@ REQUESTS = [
 async def test_every_answer_is_marked(web, method, path):
     response = await (await web()).client.request(method, path)
     assert response.status_code < 500
-    assert ids.is_uuid(response.headers["x-request-id"])
+    assert UUID(response.headers["x-request-id"]).version == 7
     assert HEX.fullmatch(response.headers["x-trace-id"])
     assert response.headers.get_list("cache-control") == ["no-store"]
     assert len(response.headers.get_list("x-request-id")) == 1
@@ -134,20 +136,23 @@ async def test_the_database_being_away_is_told_in_our_words(web, monkeypatch):
 
 @pytest.mark.parametrize("canary", ["CANARY /etc/x", "CANARY permission denied", "CANARY invalid query"])
 async def test_an_exception_of_a_handler_leaks_nothing(web, monkeypatch, canary, caplog):
-    app = await web()
-
     async def broken(*_):
         raise RuntimeError(canary)
 
-    monkeypatch.setattr(app.database.questions, "usage", broken)
-    response = await app.client.get("/api/v1/usage")
+    with traced() as kept:
+        app = await web()
+        monkeypatch.setattr(app.database.questions, "usage", broken)
+        response = await app.client.get("/api/v1/usage")
+    assert kept.get_finished_spans()[-1].status.status_code is StatusCode.ERROR
     assert response.status_code >= 400
     assert list(response.json()) == FIELDS
     assert "CANARY" not in response.text + str(response.headers)
     assert "Traceback" not in response.text
     if response.status_code >= 500:
         problem(response, 500, "internal")
-        assert "request_failed" in str([vars(record) for record in caplog.records])
+    (failed,) = [each.line.fields for each in caplog.records if each.msg == "request_failed"]
+    assert failed["error"] == f"RuntimeError: {canary}"
+    assert "Traceback" in failed["stack"]
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,12 @@ def test_all_errors_come_at_once_also_those_beyond_the_types():
     }
 
 
+@pytest.mark.parametrize("blanks", [" ", "\n\t ", "\u3000\u00a0", "\x1f"])
+def test_a_message_of_blanks_only_asks_nothing(blanks):
+    assert wrong(message=blanks) == {"message": "Expected `str` matching regex '\\\\S'"}
+    assert ask_of(message=f"{blanks}x{blanks}").question().message == f"{blanks}x{blanks}"
+
+
 @pytest.mark.parametrize("name", ["", "m", "M1", " m1", "m1\x00", "claude-sonnet-5-5"])
 def test_only_the_models_that_are_set_may_be_named(name):
     assert wrong(model=name) == {"model": "Expected one of m1, m2"}
@@ -115,7 +121,7 @@ def test_a_conversation_is_a_uuid(given):
         ("application/json; charset=utf8", True),
         ("application/json; profile=x", True),
         ("application/json; charsetting=latin-1", True),
-        ("application/vnd.api+json", True),
+        ("application/vnd.api+json", False),
         ("application/json; charset=latin-1", False),
         ("application/json; charset=utf-16", False),
         ("application/json; charset=", False),

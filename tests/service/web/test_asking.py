@@ -98,6 +98,14 @@ async def test_a_refusal_leaves_a_line_that_says_who(asked, caplog):
     assert (line.level, line.pseudonym) == (logging.WARNING, "p1")
 
 
+async def test_the_line_of_a_refusal_says_the_route_and_not_whom_it_was_about(asked, caplog):
+    caplog.set_level(logging.INFO, logger="parley")
+    problem(await asked.get("/api/v1/limits/somebody", "eve/AUDITEE"), 403, "forbidden")
+    (line,) = (record.line for record in caplog.records if record.name == "parley")
+    assert line.fields["route"] == "GET /api/v1/limits/{subject}"
+    assert "somebody" not in str(line.fields)
+
+
 async def test_permission_comes_before_the_parameters(asked):
     problem(await asked.get(EVENTS, "e/AUDITEE", limit=0), 403, "forbidden")
     body = problem(await asked.get(EVENTS, "a/AUDITOR", limit=0, nonsense=1), 400, "invalid_request")

@@ -14,9 +14,9 @@ async def app(web, monkeypatch):
     """The application without a credential; `sessions` are its own."""
     sessions, make = [], console.routes
 
-    def seen(door, desk, *, secure):
+    def seen(door, desk, *, secure, simulated):
         sessions.append(door.sessions)
-        return make(door, desk, secure=secure)
+        return make(door, desk, secure=secure, simulated=simulated)
 
     monkeypatch.setattr(console, "routes", seen)
     made = await web()
@@ -48,9 +48,9 @@ async def test_a_code_gives_a_cookie_that_only_this_site_can_send(app):
 async def test_outside_development_the_cookie_goes_by_tls_only(web, monkeypatch):
     sessions, make = [], console.routes
 
-    def seen(door, desk, *, secure):
+    def seen(door, desk, *, secure, simulated):
         sessions.append(door.sessions)
-        return make(door, desk, secure=secure)
+        return make(door, desk, secure=secure, simulated=simulated)
 
     monkeypatch.setattr(console, "routes", seen)
     made = await web(environment="production")
@@ -67,6 +67,7 @@ async def test_the_page_says_who_is_signed_in_and_where_to_go(app):
     links = re.findall(r'href="([^"]+)"', page.text)
     assert {"/schema", "/api/v1/audit/events", "/api/v1/audit/export"} <= set(links)
     assert (await app.client.get("/console")).text == page.text
+    assert "Answers come from the simulator" in page.text
 
 
 async def test_the_page_holds_no_script_and_nothing_from_elsewhere(app):

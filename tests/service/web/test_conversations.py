@@ -7,7 +7,7 @@ from service.agent.model import ToolUse
 from service.agent.scripted import ScriptedModel, say, use
 from service.auth.derive import Derived
 from service.auth.keys import make_key
-from service.cli.keys import stored
+from service.store.keys import StoredKey
 from service.web import conversations
 from tests.harness.agent import FakeTools
 from tests.harness.problems import problem
@@ -20,7 +20,9 @@ SUMMARY = ["id", "title", "createdAt", "updatedAt"]
 async def bob(app):
     """Bob's Authorization header: the role of most rights, which is none over what is another's."""
     made = make_key(Derived(Secret("r" * 32)).pepper)  # the application's own
-    await app.database.keys.add(stored(made.id, made.digest, "bob", "AUDIT_HEAD", (), 1, None))
+    await app.database.keys.add(
+        StoredKey(id=made.id, user_id="bob", role="AUDIT_HEAD", scopes=(), digest=made.digest, created_at=1)
+    )
     return {"authorization": f"Bearer {made.key}"}
 
 

@@ -3,6 +3,7 @@ import asyncio
 import httpx
 import pytest
 
+from config.settings import Limits
 from service.web import health
 from service.web.health import Dependency, look, overall
 from service.web.watch import ModelWatch
@@ -123,3 +124,9 @@ def ready(service):
     response = httpx.get(f"{service.url}/health/ready", trust_env=False)
     assert response.status_code == 200
     return response.json()
+
+
+async def test_readiness_shows_of_the_limits_store_only_what_kind_it_is(web):
+    app = await web(limits=Limits(store="redis://:canary@host.canary:6379/0"))
+    told = (await app.client.get("/health/ready")).json()
+    assert told["dependencies"]["limits"] == {"status": "up", "detail": "redis, enforce"}

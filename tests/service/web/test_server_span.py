@@ -7,6 +7,7 @@ from litestar.params import FromPath
 
 from service.web.server_span import details
 from tests.harness.chat import ask
+from tests.harness.sdk import traced
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +67,23 @@ def test_a_query_string_is_on_no_span_and_still_reaches_its_route(start_service,
         )
         assert [each["field"] for each in told.json()["errors"]] == ["words"]
         assert "canary-2" not in str(receiver.wait_for_trace(told.headers["x-trace-id"]))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "told"),
+    [
+        ("GET", "/api/v1/limits/canary", "/api/v1/limits/{subject}"),
+        ("GET", "/api/v1/limits/canary%2Fb", "/api/v1/limits/{subject}"),
+        ("POST", "/api/v1/limits/canary", "/(no route)"),
+        ("GET", "/nowhere/canary", "/(no route)"),
+        ("GET", "/api/v1/usage", "/api/v1/usage"),
+    ],
+)
+async def test_a_path_is_told_as_its_template(web, method, path, told):
+    with traced() as kept:
+        app = await web()  # the middleware asks for its tracer when it is made
+        answer = await app.client.request(method, path)
+    spans = [dict(each.attributes) for each in kept.get_finished_spans()]
+    assert told in {spans[-1].get("http.target"), spans[-1].get("url.path")}
+    assert "canary" not in str(spans)
+    assert answer.status_code in {200, 403, 404, 405}

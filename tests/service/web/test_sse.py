@@ -25,7 +25,7 @@ def test_each_event_is_the_contracts():
     assert [event.event for event in events] == ["turn", "text", "tool", "tool", "tool", "tool"]
     assert events[0].data == {"id": "t1", "conversationId": "c1", "model": "m1", "traceId": "a" * 32}
     assert events[1].data == {"text": "hi"}
-    assert events[2].data == {"id": "u1", "name": "calculate", "status": "started"}
+    assert events[2].data == {"id": "u1", "name": "calculate", "status": "started", "milliseconds": 0}
     ended = {"id": "u1", "name": "calculate", "milliseconds": 7}
     assert [event.data for event in events[3:]] == [
         ended | {"status": status} for status in ("finished", "failed", "denied")

@@ -210,3 +210,10 @@ def test_it_says_nothing_of_an_opening(start_log):
     out = start_log()
     LogSink(Settings()).opened(an_opening(trace_id=TRACE_ID, span_id=SPAN_ID, rate_limit=LIMIT))
     assert out.lines == []
+
+
+@pytest.mark.parametrize(("unforeseen", "stack"), [(True, "at line 1"), (False, None)])
+def test_what_nobody_foresaw_keeps_its_stack_whoever_is_at_fault(unforeseen, stack):
+    failure = Failure(code=Code.INVALID_REQUEST, stack="at line 1", unforeseen=unforeseen)
+    record = answered(ending=Ending(Outcome.FAILED, failure))
+    assert [line.fields["stack"] for line in lines(record) if "stack" in line.fields] == [stack] * 2

@@ -1,10 +1,11 @@
 import asyncio
+import random
 from contextlib import AsyncExitStack, suppress
 
 import pytest
 from piccolo.querystring import QueryString
 
-from service.errors import DatabaseError
+from service.errors import DatabaseError, RowRefused
 from service.store.database import open_database
 from service.store.engine import Batch
 from service.store.postgres.engine import LINES
@@ -200,3 +201,21 @@ async def test_closed_by_force_no_connection_is_left(url):
     del line
     await asyncio.sleep(0.05)
     assert ask(url, "SELECT 1 FROM pg_stat_activity WHERE application_name = 'parley'") == []
+
+
+async def test_a_value_too_long_for_an_index_is_refused_for_ever(database):
+    long = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=20_000))  # noqa: S311 - no secret; a text that does not compress
+    with pytest.raises(RowRefused):
+        await database.audit.append([Row(id="event-1", actor_id=long)])
+
+
+async def test_a_connection_that_cannot_be_rolled_back_goes_back_all_the_same(engine, monkeypatch):
+    async def failing(line):
+        del line
+        raise DatabaseError("not now")
+
+    monkeypatch.setattr("service.store.postgres.engine._undo", failing)
+    for _ in range(LINES + 1):
+        async with engine.lent():
+            pass
+    assert await notes(engine) == []

@@ -4,7 +4,7 @@ import ssl
 import asyncpg
 import pytest
 
-from service.errors import DatabaseError, classify
+from service.errors import DatabaseError, RowRefused, classify
 from service.store.postgres.faults import SENTENCES, UNFIT, UNKNOWN, sentence, translated
 from telemetry.failure import Code
 
@@ -84,3 +84,24 @@ def test_the_sentence_repeats_nothing_of_the_drivers(error, words):
 def test_other_errors_pass():
     with pytest.raises(KeyError), translated():
         raise KeyError("a fault of ours")
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        (server_error("22P05"), True),
+        (server_error("23514"), True),
+        (server_error("54000"), True),
+        (asyncpg.DataError("secret"), True),
+        (server_error("54001"), False),
+        (server_error("40P01"), False),
+        (server_error("53100"), False),
+        (server_error("57P01"), False),
+        (asyncpg.InterfaceError("secret"), False),
+        (TimeoutError("secret"), False),
+    ],
+)
+def test_only_what_is_about_the_row_refuses_it(error, refused):
+    with pytest.raises(DatabaseError) as caught, translated():
+        raise error
+    assert isinstance(caught.value, RowRefused) is refused

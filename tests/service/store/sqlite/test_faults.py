@@ -2,8 +2,8 @@ import sqlite3
 
 import pytest
 
-from service.errors import DatabaseError, classify
-from service.store.sqlite.faults import SENTENCES, UNFIT, UNKNOWN, translated
+from service.errors import DatabaseError, RowRefused, classify
+from service.store.sqlite.faults import REFUSALS, SENTENCES, UNFIT, UNKNOWN, translated
 from telemetry.failure import Code
 
 
@@ -47,3 +47,17 @@ def test_the_sentence_repeats_nothing_of_the_drivers(error, sentence):
 def test_other_errors_pass():
     with pytest.raises(KeyError), translated():
         raise KeyError("a fault of ours")
+
+
+@pytest.mark.parametrize("code", SENTENCES)
+def test_only_what_is_about_the_row_refuses_it(code):
+    with pytest.raises(DatabaseError) as caught, translated():
+        raise driver_error(code)
+    assert isinstance(caught.value, RowRefused) is (code in REFUSALS)
+    assert {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}.isdisjoint(REFUSALS)
+
+
+@pytest.mark.parametrize("error", [OverflowError(), UnicodeEncodeError("utf-8", "\ud800", 0, 1, "no")])
+def test_what_the_driver_cannot_bind_is_about_the_row(error):
+    with pytest.raises(RowRefused), translated():
+        raise error
