@@ -140,31 +140,35 @@ def build_app(
 ) -> Any:
     """The web face: span, envelope, Litestar."""
     desk = Desk(partial(_who, door), note, microseconds)
-    cursors = Cursors(derived.cursor)
-    routes: list[HTTPRouteHandler] = [
-        chat.route(
-            turns, door.identify, Keys(database.idempotency, settings.model.turn_timeout_ms), settings
-        ),
-        *audit.routes(database.questions, cursors, desk),
-        *usage.routes(database.questions, desk),
-        *limits.routes(turns.standing, database.questions, desk),
-        *conversations.routes(database.conversations, turns.memory.hide, cursors, desk),
-        *console.routes(
-            door,
-            desk,
-            secure=settings.environment != "development",
-            simulated=settings.model.simulated,
-        ),
-        *schema.routes(),
-        *health.routes(_checks(settings, database, watch), lambda: turns.stopping),
-    ]
+    keys = Keys(database.idempotency, settings.model.turn_timeout_ms)
     litestar = Litestar(
-        route_handlers=routes,
+        route_handlers=[
+            chat.route(turns, door.identify, keys, settings),
+            *_asking(turns, database, Cursors(derived.cursor), desk),
+            *console.routes(
+                door,
+                desk,
+                secure=settings.environment != "development",
+                simulated=settings.model.simulated,
+            ),
+            *schema.routes(),
+            *health.routes(_checks(settings, database, watch), lambda: turns.stopping),
+        ],
         exception_handlers={Exception: problems.answer},
         logging_config=None,
         openapi_config=None,
     )
     return traced(Envelope(litestar), litestar)
+
+
+def _asking(turns: Turns, database: Database, cursors: Cursors, desk: Desk) -> list[HTTPRouteHandler]:
+    """The routes that ask what is kept."""
+    return [
+        *audit.routes(database.questions, cursors, desk),
+        *usage.routes(database.questions, desk),
+        *limits.routes(turns.standing, database.questions, desk),
+        *conversations.routes(database.conversations, turns.memory.hide, cursors, desk),
+    ]
 
 
 async def _who(door: Authenticator, request: Asking) -> Caller:

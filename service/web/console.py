@@ -72,31 +72,19 @@ def link(address: str, code: str) -> str:
 def routes(door: Authenticator, desk: Desk, *, secure: bool, simulated: bool) -> list[HTTPRouteHandler]:
     """The console's routes; `secure` keeps its cookie to TLS."""
 
-    @get("/", include_in_schema=False)
-    async def root() -> Response[str]:
-        headers = {**HEADERS, "location": HOME}
-        return Response("", status_code=SEE_OTHER, media_type=MediaType.TEXT, headers=headers)
-
     @get(SIGN_IN, include_in_schema=False)
     async def sign_in(request: Asking) -> Response[str]:
         code = read(SignIn, request.scope["query_string"]).code
         cookie = session.given(door.sessions.open(code), secure=secure)
-        headers = {**HEADERS, "location": HOME}
-        return Response(
-            "", status_code=SEE_OTHER, media_type=MediaType.TEXT, headers=headers, cookies=[cookie]
-        )
+        led = _lead_home()
+        led.set_cookie(cookie)
+        return led
 
     @get(HOME, include_in_schema=False)
     async def home(request: Asking) -> Response[str]:
         caller = await desk.admit(request, Action.OWN)
         read(Nothing, request.scope["query_string"])
-        return _page(
-            "console.html",
-            user=escape(caller.user_id),
-            role=caller.role,
-            links=_links(caller),
-            model=MODEL[simulated],
-        )
+        return _home(caller, MODEL[simulated])
 
     @post(SIGN_OUT, status_code=200, include_in_schema=False)
     async def sign_out(request: Asking) -> Response[str]:
@@ -107,6 +95,22 @@ def routes(door: Authenticator, desk: Desk, *, secure: bool, simulated: bool) ->
         return page
 
     return [root, sign_in, home, sign_out]
+
+
+@get("/", include_in_schema=False)
+async def root() -> Response[str]:
+    """The root leads to the console."""
+    return _lead_home()
+
+
+def _lead_home() -> Response[str]:
+    headers = {**HEADERS, "location": HOME}
+    return Response("", status_code=SEE_OTHER, media_type=MediaType.TEXT, headers=headers)
+
+
+def _home(caller: Caller, model: str) -> Response[str]:
+    user, links = escape(caller.user_id), _links(caller)
+    return _page("console.html", user=user, role=caller.role, links=links, model=model)
 
 
 def _links(caller: Caller) -> str:
