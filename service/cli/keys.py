@@ -15,7 +15,7 @@ from service.auth.development import keep
 from service.auth.keys import FORM, KeyDoor, NewKey, digest_of, make_key
 from service.cli import asking, state
 from service.cli.asking import Desk
-from service.errors import Unauthenticated
+from service.errors import RowRefused, Unauthenticated
 from service.store.keys import StoredKey
 from service.web.parameters import Nothing
 from telemetry.recorder import microseconds
@@ -116,7 +116,11 @@ async def _add(house: "House", made: NewKey, user: str, role: str) -> None:
     key = StoredKey(
         id=made.id, user_id=user, role=role, scopes=(), digest=made.digest, created_at=microseconds()
     )
-    await house.database.keys.add(key)
+    try:
+        await house.database.keys.add(key)
+    except RowRefused:  # a process that started at the same moment may have been quicker
+        if await house.database.keys.find(made.id) is None:
+            raise
 
 
 def _replace(path: Path, made: NewKey) -> None:

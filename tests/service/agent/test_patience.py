@@ -1,6 +1,7 @@
 """When the model is asked again, and after what wait."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,7 +28,8 @@ def naps(monkeypatch):
     async def sleep(seconds):
         asked.append(seconds)
 
-    monkeypatch.setattr(patience.asyncio, "sleep", sleep)
+    # its own `asyncio` only: a server in another thread sleeps too
+    monkeypatch.setattr(patience, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": sleep}))
     return asked
 
 

@@ -3,10 +3,13 @@
 import json
 import re
 import sqlite3
+from types import SimpleNamespace
 
 import pytest
 
-from service.auth.keys import FORM
+from service.auth.keys import FORM, make_key
+from service.cli import keys
+from service.store.database import open_database
 
 CREATE = ("keys", "create", "--user", "ann", "--role", "AUDITOR")
 TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -145,3 +148,12 @@ def test_expired_keys_are_listed_as_such(parley, tmp_path):
         database.execute("UPDATE api_key SET expires_at = 1")
     database.close()
     assert listed(parley)[0]["status"] == "expired"
+
+
+async def test_a_development_key_that_another_start_added_first_is_no_error(tmp_path):
+    database = await open_database(f"sqlite:///{tmp_path}/parley.db")
+    house, made = SimpleNamespace(database=database), make_key(b"p" * 32)
+    await keys._add(house, made, "dev", "AUDITEE")
+    await keys._add(house, made, "dev", "AUDITEE")
+    assert [key.id for key in await database.keys.list()] == [made.id]
+    await database.close()
