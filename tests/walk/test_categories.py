@@ -14,6 +14,7 @@ from msgspec import Struct
 from tests.conftest import MANY
 from tests.harness.chat import ask, stream
 from tests.harness.model_api import BEGIN, LOST, SPEAKING, ModelApi
+from tests.harness.problems import FIELDS
 from tests.harness.service import Service
 from tests.harness.telling import told, total
 from tests.harness.waiting import wait
@@ -25,21 +26,6 @@ TEXTS = {
     "database": "A database error occurred. Please try again in a moment.",
     "agent_service": "AI service error. Please try rephrasing your question or try again later.",
     "network": "Network error. Please check your connection and try again.",
-}
-
-KEYS = {
-    "type",
-    "title",
-    "status",
-    "detail",
-    "error",
-    "category",
-    "code",
-    "requestId",
-    "traceId",
-    "retryable",
-    "fault",
-    "errors",
 }
 
 
@@ -92,7 +78,7 @@ IN_THE_MIDDLE = {
 
 def check(service: Service, receiver: Any, body: dict[str, Any], expected: Error) -> None:
     """The body, and everything else that was told of the same turn."""
-    assert set(body) == KEYS
+    assert set(body) == set(FIELDS)
     assert body["type"] == f"urn:parley:error:{expected.category}"
     assert body["error"] == TEXTS[expected.category]
     assert body["title"]

@@ -51,7 +51,17 @@ BODIES = {
     "a byte order mark": b'\xef\xbb\xbf{"message": "x"}',
 }
 
-INTERNAL = ("Traceback", "/service/", "site-packages", ".py", "msgspec", "sqlite", "SELECT", "Struct", "parley_")
+INTERNAL = (
+    "Traceback",
+    "/service/",
+    "site-packages",
+    ".py",
+    "msgspec",
+    "sqlite",
+    "SELECT",
+    "Struct",
+    "parley_",
+)
 """Words that would show what is behind the door."""
 
 

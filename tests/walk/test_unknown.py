@@ -3,8 +3,8 @@
 import pytest
 
 from tests.harness.chat import ask
+from tests.harness.problems import FIELDS
 from tests.harness.telling import told, total
-from tests.walk.test_categories import KEYS
 
 DEFECT = """
 import service.limits.memory as memory
@@ -28,7 +28,7 @@ def test_an_unforeseen_defect_is_unknown_everywhere(start_service, receiver, tmp
         "internal",
         "service",
     )
-    assert set(body) == KEYS
+    assert set(body) == set(FIELDS)
     assert body["error"] == "An unexpected error occurred. Please try again."
     assert "canary" not in answer.text
     turn = told(defective, receiver, body["requestId"])
