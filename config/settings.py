@@ -64,10 +64,6 @@ UNAVAILABLE: Mapping[str, str] = MappingProxyType(
         "AGENT_BUDGET_ROLE_MONTH_USD": "only requests are limited",
         "AGENT_BUDGET_TOTAL_DAY_USD": "only requests are limited",
         "AGENT_BUDGET_TOTAL_MONTH_USD": "only requests are limited",
-        "AGENT_AUDIT_CONTENT": "queries are kept in clear",
-        "AGENT_AUDIT_DURABILITY": "rows go straight to the database",
-        "AGENT_AUDIT_UNWRITABLE": "rows go straight to the database",
-        "AGENT_AUDIT_SIGNING_KEY": "rows are not signed",
     }
 )
 """Known settings whose machinery this version does not have, and what holds instead.
@@ -278,18 +274,40 @@ class Audit(Struct, frozen=True, kw_only=True):
         Secret | None,
         Variable(
             "AGENT_AUDIT_SIGNING_KEY",
-            "Private key that signs checkpoints.",
-            hidden("a private key", ANYTHING),
+            "Ed25519 private key that signs checkpoints; unset: derived from AGENT_SECRET_KEY.",
+            hidden("a private key: PEM, or 32 bytes as hex or base64", ANYTHING),
         ),
     ] = None
     journal_dir: Annotated[
         str,
         Variable(
             "AGENT_JOURNAL_DIR",
-            "Folder of the write-ahead journal; not used by this version.",
+            "Folder of the write-ahead journal, on a local disk that lasts.",
             text("a path", r"[^\x00-\x1f]{1,4096}"),
         ),
     ] = "var/journal"
+    checkpoint_file: Annotated[
+        str | None,
+        Variable(
+            "AGENT_AUDIT_CHECKPOINT_FILE",
+            "File that signed checkpoints are appended to, one JSON object a line.",
+            text("a path", r"[^\x00-\x1f]{1,4096}"),
+        ),
+    ] = None
+    checkpoint_webhook: Annotated[
+        str | None,
+        Variable(
+            "AGENT_AUDIT_CHECKPOINT_WEBHOOK", "Where signed checkpoints are posted to as JSON.", web_address()
+        ),
+    ] = None
+    retention_days: Annotated[
+        int | None,
+        Variable(
+            "AGENT_AUDIT_RETENTION_DAYS",
+            "Days after which events are removed, leaving their hashes; unset: never.",
+            whole(1, 36_500),
+        ),
+    ] = None
 
 
 class Logs(Struct, frozen=True, kw_only=True):
@@ -383,6 +401,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         Variable(
             "AGENT_SECRET_KEY",
             "Root of all keys the service derives; required in production.",
+            hidden("at least 32 characters", r"[^\x00]{32,32000}"),
+        ),
+    ] = None
+    secret_key_previous: Annotated[
+        Secret | None,
+        Variable(
+            "AGENT_SECRET_KEY_PREVIOUS",
+            "The root before the last rotation; opens what was sealed under it.",
             hidden("at least 32 characters", r"[^\x00]{32,32000}"),
         ),
     ] = None

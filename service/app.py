@@ -30,6 +30,7 @@ from service.auth.sessions import Sessions
 from service.auth.trust import token_door
 from service.errors import DatabaseError, ending_of
 from service.limits import Gate, MemoryLimiter
+from service.seal.vault import Vault
 from service.store.database import Database, open_database
 from service.tools import built_in
 from service.web import audit, chat, console, conversations, health, limits, problems, usage
@@ -76,13 +77,14 @@ async def open_house(settings: Settings, root: Secret, base_url: str | None) -> 
         rooms.push_async_callback(model.aclose)
         warming = asyncio.create_task(asyncio.to_thread(model.warm))
         rooms.push_async_callback(_settled, warming)
-        database = await open_database(settings.database_url)
+        derived = Derived(root, settings.secret_key_previous)
+        vault = Vault(masters=derived.masters, sealed=settings.audit.content == "sealed")
+        database = await open_database(settings.database_url, vault)
         rooms.push_async_callback(database.close)
         sinks = _sinks(settings, database)
         for name, sink in sinks.items():
             await sink.start()
             rooms.push_async_callback(_stop, name, sink)
-        derived = Derived(root)
         door = build_door(settings, database, derived)
         watch = model_watch(settings)
         turns = build_turns(settings, (*guard(sinks.items()), Guarded(HEALTH, watch)), model, database)

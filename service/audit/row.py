@@ -18,7 +18,11 @@ ANSWERED, REFUSED = "QUERY", "REFUSED"
 
 
 class AuditRow(Struct, frozen=True, kw_only=True):
-    """One row. `created_at` is microseconds since 1970 (UTC), `metadata` canonical JSON."""
+    """One row. `created_at` is microseconds since 1970 (UTC), `metadata` canonical JSON.
+
+    `writer`, `writer_seq` and `writer_low` say where it was journaled: by whom, as which number from 1, and
+    the least number that was not closed then; None where it was not.
+    """
 
     id: str
     entity_type: str
@@ -40,6 +44,9 @@ class AuditRow(Struct, frozen=True, kw_only=True):
     metadata: str
     query: str | None
     created_at: int
+    writer: str | None = None
+    writer_seq: int | None = None
+    writer_low: int | None = None
 
 
 def row_of(record: TurnRecord) -> AuditRow:

@@ -15,12 +15,19 @@ KEY_BYTES = 32
 
 
 class Derived:
-    """The keys of this installation."""
+    """The keys of this installation; `previous` is the root before the last rotation.
 
-    def __init__(self, root: Secret) -> None:
+    `masters` wrap the audit's data keys and `journals` seal journals, the newest first.
+    """
+
+    def __init__(self, root: Secret, previous: Secret | None = None) -> None:
         self.pepper = _expand(root, "api-key pepper")
         self.cursor = _expand(root, "page cursor")
         self.session = _expand(root, "session cookie")
+        roots = (root, previous) if previous else (root,)
+        self.masters = tuple(_expand(each, "audit master key") for each in roots)
+        self.journals = tuple(_expand(each, "audit journal") for each in roots)
+        self.signing_seed = _expand(root, "audit signing key")
         self._pseudonym = _expand(root, "user pseudonym")
 
     def pseudonym(self, user_id: str) -> str:

@@ -132,7 +132,7 @@ async def _with_database(work: Work, given: argparse.Namespace) -> int:
         raise DatabaseError(
             f"There is no database at {path} yet; `parley serve` or `parley migrate` makes it."
         )
-    database = await open_database(settings.database_url)
+    database = await open_database(settings.database_url, state.vault(settings))
     try:
         return await work(Desk(database, settings, given))
     finally:

@@ -13,7 +13,7 @@ from service.auth.derive import Derived
 from service.cli import asking, state
 from service.cli.asking import Desk, asked, plain
 from service.store.event import Event
-from service.web import export
+from service.web import events, export
 from service.web.cursor import Cursors
 from service.web.events import EventPage, question_of
 from service.web.parameters import ExportQuery, Nothing, PageQuery, StatsQuery
@@ -39,10 +39,10 @@ def add(commands: Any) -> None:
 async def _list(desk: Desk) -> int:
     query = asked(PageQuery, desk.given)
     filters, question = query.filters(), question_of(query.filters())
-    after = _cursors(desk).read(query.cursor, question) if query.cursor else None
+    after = events.read(_cursors(desk), query.cursor, question)
     page = await desk.database.questions.events(filters, query.limit, after)
     await asking.note(desk, Look.READ, "parley audit list", filters)
-    told = EventPage(tuple(page.events), _cursors(desk).write(page.last, question) if page.last else None)
+    told = EventPage(tuple(page.events), events.written(_cursors(desk), page, question))
     asking.show(desk, told, lambda: "\n".join(map(_line, told.events)) or "no events")
     return 0
 

@@ -8,6 +8,7 @@ import asyncio
 import sys
 from typing import Any
 
+from config.settings import Settings
 from service.cli import state
 from service.store.database import open_database
 
@@ -21,11 +22,11 @@ def add(commands: Any) -> None:
 def run(given: argparse.Namespace) -> int:
     """Migrate; any number of processes may do so at once."""
     del given
-    asyncio.run(_migrate(state.settings().database_url))
+    asyncio.run(_migrate(state.settings()))
     sys.stdout.write("The database is up to date.\n")
     return 0
 
 
-async def _migrate(url: str) -> None:
-    database = await open_database(url)
+async def _migrate(settings: Settings) -> None:
+    database = await open_database(settings.database_url, state.vault(settings))
     await database.close()

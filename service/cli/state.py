@@ -9,7 +9,9 @@ from pathlib import Path
 from config import load
 from config.secret import Secret
 from config.settings import Settings
+from service.auth.derive import Derived
 from service.auth.development import root_secret
+from service.seal.vault import Vault
 from service.store.probe import file_of
 
 
@@ -35,3 +37,13 @@ def folder(given: Settings) -> Path:
 def root(given: Settings) -> Secret:
     """AGENT_SECRET_KEY; in development, where it is unset, one that is made once and kept."""
     return given.secret_key or root_secret(folder(given))
+
+
+def derived(given: Settings) -> Derived:
+    """The keys of this installation."""
+    return Derived(root(given), given.secret_key_previous)
+
+
+def vault(given: Settings) -> Vault:
+    """How the audit's content is kept, and the keys to it."""
+    return Vault(masters=derived(given).masters, sealed=given.audit.content == "sealed")

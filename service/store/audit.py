@@ -1,141 +1,45 @@
-"""The audit's rows in the database: batches in, each whole or not at all.
+"""The audit's rows in the database: batches in, each whole or not at all, each row sealed at its place.
 
 Refuses to write an event twice: whatever id is already there stays as it is, its content too.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
-from operator import attrgetter
-from typing import Any, Protocol
+from collections.abc import Sequence
+from functools import partial
 
-import msgspec
-from msgspec import Struct
 from piccolo.querystring import QueryString
 
-from service.store.engine import Batch, StoreEngine
-from service.store.tables import AuditContent, AuditEvent, column_names, insertion
-from service.store.text import storable, storable_json
+from service.seal.merkle import Frontier
+from service.seal.vault import Vault
+from service.store import log, subjects
+from service.store.engine import Ask, Load, Script, StoreEngine
+from service.store.listed import listed
+from service.store.row import AuditRow
+from service.store.sealing import CONTENT, EVENT, TILE, TOOL, WORDS, Sealed, seal
+from service.store.text import storable
+from telemetry.recorder import microseconds
 
-TOOL = "INSERT INTO audit_event_tool (event_id, tool, created_at) VALUES ({}, {}, {}) ON CONFLICT DO NOTHING"
-"""What is found by its tool; a replay of a row whose event is there changes nothing."""
-
-
-class AuditRow(Protocol):
-    """One audit event as any room may hand it over; read only."""
-
-    @property
-    def id(self) -> str:
-        """UUIDv7; the same event always has the same."""
-        ...
-
-    @property
-    def entity_type(self) -> str:
-        """Kind of what the event is about, such as AGENT_QUERY."""
-        ...
-
-    @property
-    def entity_id(self) -> str:
-        """Which one: the turn's id."""
-        ...
-
-    @property
-    def action(self) -> str:
-        """What was done: QUERY, REFUSED and so on."""
-        ...
-
-    @property
-    def actor_id(self) -> str | None:
-        """Who did it; None where nobody was authenticated."""
-        ...
-
-    @property
-    def role(self) -> str | None:
-        """The actor's role."""
-        ...
-
-    @property
-    def outcome(self) -> str | None:
-        """How it ended."""
-        ...
-
-    @property
-    def category(self) -> str | None:
-        """Category of the failure."""
-        ...
-
-    @property
-    def code(self) -> str | None:
-        """Code of the failure."""
-        ...
-
-    @property
-    def model(self) -> str | None:
-        """The model that was asked."""
-        ...
-
-    @property
-    def trace_id(self) -> str | None:
-        """32 hex digits."""
-        ...
-
-    @property
-    def request_id(self) -> str | None:
-        """The X-Request-Id of the answer."""
-        ...
-
-    @property
-    def input_tokens(self) -> int:
-        """Tokens in, cached ones included."""
-        ...
-
-    @property
-    def output_tokens(self) -> int:
-        """Tokens out."""
-        ...
-
-    @property
-    def cost_micros(self) -> int:
-        """Millionths of a US dollar."""
-        ...
-
-    @property
-    def response_time_ms(self) -> int | None:
-        """The turn's whole time in milliseconds."""
-        ...
-
-    @property
-    def count(self) -> int:
-        """How many like events this one stands for; at least 1."""
-        ...
-
-    @property
-    def metadata(self) -> str:
-        """A JSON object, canonical, without the query."""
-        ...
-
-    @property
-    def query(self) -> str | None:
-        """What the caller wrote; None where it is not kept in clear."""
-        ...
-
-    @property
-    def created_at(self) -> int:
-        """Microseconds since 1970 (UTC)."""
-        ...
-
-
-class _Called(Struct, rename="camel"):
-    tools_called: tuple[str, ...] = ()
+PRESENT = "SELECT id FROM audit_event WHERE id IN ({})"
+LOG_ID = QueryString("SELECT log_id FROM audit_log")
+SET_ASIDE = "SELECT id FROM audit_quarantine WHERE id = {}"
+QUARANTINE = ("id", "subject_id", "writer", "writer_seq", "reason", "raw", "created_at")
 
 
 class AuditStore:
-    """Where audit rows end up."""
+    """Where audit rows end up: numbered, hashed and chained in the order in which they are appended."""
 
-    def __init__(self, engine: StoreEngine) -> None:
-        self._engine = engine
-        self._event_sql = insertion(AuditEvent())
-        self._content_sql = insertion(AuditContent())
-        self._tool_sql = QueryString(TOOL, "", "", 0).compile_string(engine_type=engine.engine_type)[0]
+    def __init__(self, engine: StoreEngine, vault: Vault) -> None:
+        self._engine, self._vault, self._dialect = engine, vault, engine.engine_type
+        self._frontier = Frontier()
+
+    @property
+    def size(self) -> int:
+        """Events in the log, as far as this process has seen it."""
+        return self._frontier.size
+
+    async def log_id(self) -> str:
+        """Which log this is: 32 hex characters, made with the database; raises DatabaseError."""
+        (row,) = await self._engine.run_querystring(LOG_ID)
+        return str(row["log_id"])
 
     async def append(self, rows: Sequence[AuditRow]) -> None:
         """Write the rows and their content in one transaction; ids that are already there change nothing.
@@ -144,46 +48,57 @@ class AuditStore:
         is held for the whole call. Cancelled while it runs, the batch may still be written.
 
         Raises:
-            DatabaseError: Nothing was written: the lock did not come in time, or a row is not acceptable.
+            DatabaseError: Nothing was written, or nobody knows; RowRefused where a row is not acceptable.
         """
-        batch = tuple(rows)
-        if not batch:
+        batch = tuple({row.id: row for row in reversed(rows)}.values())[::-1]
+        if batch:
+            self._frontier = await self._engine.run_script(partial(self._appending, batch))
+
+    async def quarantine(self, row: AuditRow, reason: str, raw: bytes) -> None:
+        """Put a row aside that the database refuses; `raw` is all of it, in a form that can be read again.
+
+        Raises:
+            DatabaseError: It is neither there nor here.
+        """
+        await self._engine.run_script(partial(self._setting_aside, row, reason, raw))
+
+    def _appending(self, batch: Sequence[AuditRow]) -> Script[Frontier]:
+        fresh = yield from self._fresh(batch)
+        if not fresh:
+            return self._frontier
+        users = [row.actor_id for row in fresh if row.actor_id is not None]
+        named = yield from subjects.named(users, self._vault, self._dialect, microseconds())
+        sealed = seal(fresh, named, (yield from log.head(self._frontier)))
+        yield from _loaded(sealed, self._dialect)
+        return sealed.frontier
+
+    def _fresh(self, batch: Sequence[AuditRow]) -> Script[Sequence[AuditRow]]:
+        ids = listed(self._dialect, (storable(row.id) for row in batch))
+        present = {row["id"] for row in (yield Ask(QueryString(PRESENT, ids)))}
+        return [row for row in batch if storable(row.id) not in present]
+
+    def _setting_aside(self, row: AuditRow, reason: str, raw: bytes) -> Script[None]:
+        row_id = storable(row.id)
+        if (yield Ask(QueryString(SET_ASIDE, row_id))):
             return
-        contents = (row for row in batch if row.query is not None)
-        await self._engine.write(
-            Batch(self._event_sql, map(_event_values, batch)),
-            Batch(self._content_sql, map(_content_values, contents)),
-            Batch(self._tool_sql, chain.from_iterable(map(_tool_values, batch))),
+        users = [] if row.actor_id is None else [row.actor_id]
+        named = yield from subjects.named(users, self._vault, self._dialect, microseconds())
+        subject = named.of(row.actor_id, row.created_at)
+        values = (
+            *(row_id, subject.id if subject else None, row.writer, row.writer_seq),
+            *(reason, self._vault.seal(raw, row_id), microseconds()),
         )
+        yield Load("audit_quarantine", QUARANTINE, [values])
 
 
-_event_columns = column_names(AuditEvent)
-_event_fields = attrgetter(*_event_columns)
-_metadata = _event_columns.index("metadata")
-
-
-def _event_values(row: AuditRow) -> tuple[object, ...]:
-    values = [*map(_value, _event_fields(row))]
-    values[_metadata] = storable_json(row.metadata)
-    return tuple(values)
-
-
-def _content_values(row: AuditRow) -> tuple[object, ...]:
-    return _value(row.id), _value(row.actor_id), _value(row.query)
-
-
-def _tool_values(row: AuditRow) -> Iterator[tuple[object, ...]]:
-    for tool in _tools_of(row.metadata):
-        yield _value(row.id), _value(tool), row.created_at
-
-
-def _tools_of(metadata: str) -> Sequence[str]:
-    """The tools of an event's metadata; none where it is no such JSON, which is the database's to refuse."""
-    try:
-        return msgspec.json.decode(metadata, type=_Called).tools_called
-    except (msgspec.MsgspecError, UnicodeError, TypeError):
-        return ()
-
-
-def _value(value: Any) -> object:
-    return storable(value) if isinstance(value, str) else value
+def _loaded(sealed: Sealed, dialect: str) -> Script[None]:
+    """Everything that a batch adds, table by table."""
+    yield Load("audit_event", EVENT, sealed.events)
+    if sealed.contents:
+        yield Load("audit_content", CONTENT[dialect], sealed.contents_for(dialect))
+    if dialect == "sqlite" and (words := sealed.words()):
+        yield Load("audit_words", WORDS, words)
+    if sealed.tools:
+        yield Load("audit_event_tool", TOOL, sealed.tools)
+    if sealed.tiles:
+        yield Load("audit_tile", TILE, sealed.tiles)

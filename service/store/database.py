@@ -8,6 +8,7 @@ from functools import partial
 from piccolo.querystring import QueryString
 
 from service.errors import DatabaseError
+from service.seal.vault import Vault
 from service.store.audit import AuditStore
 from service.store.conversations import ConversationStore
 from service.store.engine import StoreEngine, promptly
@@ -23,16 +24,18 @@ from service.store.sqlite.engine import WalEngine
 from service.store.sqlite.location import path_of, prepare
 from service.store.sqlite.migrate import migrate as migrate_file
 from service.store.tables import bind
+from service.store.unsealed import import_unsealed
 
 BUSY_TIMEOUT_MS = 5_000
+NO_KEYS = Vault()
 
 
 class Database:
     """An open database and the stores in it; close it to end its threads and connections."""
 
-    def __init__(self, engine: StoreEngine) -> None:
+    def __init__(self, engine: StoreEngine, vault: Vault) -> None:
         self._engine = engine
-        self.audit = AuditStore(engine)
+        self.audit = AuditStore(engine, vault)
         self.keys = KeyStore(engine)
         self.conversations = ConversationStore(engine)
         self.idempotency = IdempotencyStore(engine)
@@ -53,11 +56,14 @@ class Database:
         await self._engine.close()
 
 
-async def open_database(url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Database:
+async def open_database(
+    url: str, vault: Vault = NO_KEYS, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS
+) -> Database:
     """Open the database of a URL, make the file where there is none, and migrate it.
 
     Args:
         url: `sqlite:///relative/path.db`, `sqlite:////absolute/path.db` or a `postgresql://` URL.
+        vault: How content is kept, and the keys to it; without keys in clear.
         busy_timeout_ms: How long one write waits for another process's write lock on a file.
 
     Raises:
@@ -66,8 +72,9 @@ async def open_database(url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> 
     engine = await _open_server(url) if is_server(url) else await _open_file(url, busy_timeout_ms)
     try:
         bind(engine)
-        database = Database(engine)
+        database = Database(engine, vault)
         await database.ping()
+        await import_unsealed(engine, database.audit)
     except BaseException:
         await engine.close()
         raise

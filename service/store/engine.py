@@ -5,10 +5,10 @@ Refuses nested transactions, other tasks inside one, and Piccolo's `batch` and `
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from msgspec import Struct
 from piccolo.engine.base import Engine
@@ -16,6 +16,8 @@ from piccolo.query.base import Query
 from piccolo.querystring import QueryString
 
 from service.errors import DatabaseError
+
+T = TypeVar("T")
 
 UNDONE = "The transaction was rolled back by the database."
 SILENT = "The database did not answer in time."
@@ -28,6 +30,26 @@ class Batch(Struct, frozen=True):
 
     sql: str
     rows: Iterable[tuple[object, ...]]
+
+
+class Ask(Struct, frozen=True):
+    """A step of a script: run one statement and give its rows."""
+
+    query: QueryString
+
+
+class Load(Struct, frozen=True):
+    """A step of a script: insert rows into a table, all of them, as fast as the engine can."""
+
+    table: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[object, ...]]
+
+
+Script = Generator[Ask | Load, list[dict[str, Any]], T]
+"""Steps of one transaction, each drawn once the one before is done; what it returns is the result."""
+
+MISSED = "The database did not take every row."
 
 
 class Held:
@@ -103,6 +125,14 @@ class StoreEngine(Engine[Any]):
     @abstractmethod
     async def write(self, *batches: Batch) -> None:
         """Run all batches, in order, in the open transaction or else in one of their own: all or nothing."""
+
+    @abstractmethod
+    async def run_script(self, script: Callable[[], Script[T]]) -> T:
+        """Run a script in a transaction of its own; scripts run one after another, over all processes.
+
+        Raises:
+            DatabaseError: Nothing of it lasts, or nobody knows whether it does.
+        """
 
     @abstractmethod
     async def close(self) -> None:

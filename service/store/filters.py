@@ -6,17 +6,19 @@ Refuses to put a value into a statement: every one is an argument.
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
+import msgspec
 from msgspec import Struct, structs
 from piccolo.querystring import QueryString
 
 from service.store.text import storable
+from service.store.words import words_of
 
 
 class Filters(Struct, frozen=True, kw_only=True):
     """Which events are meant; None does not matter.
 
-    `since` belongs to the span and `until` does not: microseconds since 1970 (UTC). `q` is part of the query
-    in any case of its ASCII letters.
+    `since` belongs to the span and `until` does not: microseconds since 1970 (UTC). `q` are words, all of
+    which are in the query, in any case and order.
     """
 
     actor: str | None = None
@@ -42,7 +44,7 @@ EQUAL = MappingProxyType(
     {
         "tool": QueryString("called.tool"),
         "trace_id": QueryString("event.trace_id"),
-        "actor": QueryString("event.actor_id"),
+        "actor": QueryString("event.subject_id"),
         "category": QueryString("event.category"),
         "outcome": QueryString("event.outcome"),
         "model": QueryString("event.model"),
@@ -53,23 +55,23 @@ EQUAL = MappingProxyType(
 """The columns of the filters that ask for one value, the most telling first."""
 
 EVENTS = QueryString("audit_event AS event")
-CALLS = QueryString("audit_event_tool AS called JOIN audit_event AS event ON event.id = called.event_id")
-FOUND = (
-    "EXISTS (SELECT 1 FROM audit_content AS content WHERE content.event_id = event.id "
-    "AND LOWER(content.query) LIKE LOWER({}) ESCAPE '!')"
+CALLS = QueryString(
+    "audit_event_tool AS called JOIN audit_event AS event ON event.log_index = called.log_index"
 )
+SUBJECT = "COALESCE((SELECT subject.id FROM audit_subject AS subject WHERE subject.user_id = {}), {})"
+"""A user's random id; an erased user is asked for by that id itself."""
 
 
 class Source(Struct, frozen=True):
     """Where the events of some filters are read. By tool, the calls' own index leads; else the events'."""
 
     tables: QueryString
-    event_id: QueryString
+    place: QueryString
     moment: QueryString
 
 
-BY_EVENT = Source(EVENTS, QueryString("event.id"), QueryString("event.created_at"))
-BY_TOOL = Source(CALLS, QueryString("called.event_id"), QueryString("called.created_at"))
+BY_EVENT = Source(EVENTS, QueryString("event.log_index"), QueryString("event.created_at"))
+BY_TOOL = Source(CALLS, QueryString("called.log_index"), QueryString("called.created_at"))
 
 
 def source_of(filters: Filters) -> Source:
@@ -77,9 +79,10 @@ def source_of(filters: Filters) -> Source:
     return BY_EVENT if filters.tool is None else BY_TOOL
 
 
-def where(filters: Filters) -> QueryString:
+def where(filters: Filters, dialect: str) -> QueryString:
     """What is asked of each event."""
-    parts = list(_conditions(filters, source_of(filters).moment))
+    source = source_of(filters)
+    parts = [*_conditions(filters, source.moment), *_words(filters.q, source.place, dialect)]
     return QueryString(" AND ".join("{}" for _ in parts) or "1 = 1", *parts)
 
 
@@ -88,17 +91,35 @@ def _conditions(filters: Filters, moment: QueryString) -> Iterator[QueryString]:
     for name in given:
         # The first chooses the index; hidden from it, the others cannot: SQLite would guess among them.
         form = "{} = {}" if name == given[0] else "{} || '' = {}"
-        yield QueryString(form, EQUAL[name], storable(str(getattr(filters, name))))
+        yield QueryString(form, EQUAL[name], _value(name, storable(str(getattr(filters, name)))))
     if filters.since is not None:
         yield QueryString("{} >= {}", moment, int(filters.since))
     if filters.until is not None:
         yield QueryString("{} < {}", moment, int(filters.until))
-    if filters.q is not None:
-        yield QueryString(FOUND, _containing(storable(filters.q)))
 
 
-def _containing(text: str) -> str:
-    """A pattern of LIKE for this very text."""
-    for special in "!%_":
-        text = text.replace(special, f"!{special}")
-    return f"%{text}%"
+def _value(name: str, text: str) -> QueryString | str:
+    return QueryString(SUBJECT, text, text) if name == "actor" else text
+
+
+WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "sqlite": "{} IN (SELECT rowid FROM audit_words WHERE audit_words MATCH {})",
+        "postgres": "{} IN (SELECT content.log_index FROM audit_content AS content WHERE content.words @> "
+        "ARRAY(SELECT json_array_elements_text({}::json)))",
+    }
+)
+
+
+def _words(q: str | None, place: QueryString, dialect: str) -> Iterator[QueryString]:
+    """All words must be there; a text without any is found nowhere."""
+    if q is None:
+        return
+    words = words_of(storable(q))
+    if not words:
+        yield QueryString("1 = 0")
+        return
+    quoted = " ".join(f'"{word}"' for word in words)
+    yield QueryString(
+        WORDS[dialect], place, quoted if dialect == "sqlite" else msgspec.json.encode(words).decode()
+    )

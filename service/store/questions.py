@@ -16,8 +16,8 @@ from service.store.event import COLUMNS, Event, event_of
 from service.store.filters import EVENTS, Filters, source_of, where
 from service.store.text import storable
 
-Position = tuple[int, str]
-"""Microseconds since 1970 (UTC), and the event's id."""
+Position = tuple[int, int]
+"""Microseconds since 1970 (UTC), and the event's place in the log."""
 
 TURN = "AGENT_QUERY"
 EPOCH = date(1970, 1, 1)
@@ -26,6 +26,8 @@ EXPORT_PAGE = 200
 
 class Reading(Protocol):
     """An engine, as far as it reads."""
+
+    engine_type: str
 
     async def ask(self, querystring: QueryString) -> list[dict[str, Any]]:
         """The rows of one statement, each by column name; raises DatabaseError."""
@@ -83,7 +85,7 @@ class Stats(Struct, frozen=True, kw_only=True):
 
 KEYS = MappingProxyType(
     {
-        Grouping.USER: QueryString("event.actor_id"),
+        Grouping.USER: QueryString("COALESCE(subject.user_id, event.subject_id)"),
         Grouping.ROLE: QueryString("event.role"),
         Grouping.MODEL: QueryString("event.model"),
         Grouping.TOOL: QueryString("called.tool"),
@@ -92,7 +94,10 @@ KEYS = MappingProxyType(
 )
 
 CALLS_OR_NONE = QueryString(
-    "audit_event AS event LEFT JOIN audit_event_tool AS called ON called.event_id = event.id"
+    "audit_event AS event LEFT JOIN audit_event_tool AS called ON called.log_index = event.log_index"
+)
+ACTORS = QueryString(
+    "audit_event AS event LEFT JOIN audit_subject AS subject ON subject.id = event.subject_id"
 )
 SUMS = QueryString(
     "SUM(event.count) AS turns, SUM(event.count * event.input_tokens) AS input_tokens, "
@@ -100,9 +105,9 @@ SUMS = QueryString(
     "SUM(event.count * event.cost_micros) AS cost_micros"
 )
 PAGE = (
-    "SELECT page.moment, {} FROM (SELECT {} AS id, {} AS moment FROM {} WHERE {} ORDER BY {} DESC, {} DESC "
-    'LIMIT {}) AS page JOIN "AuditEvent" AS shown ON shown.id = page.id '
-    "ORDER BY page.moment DESC, page.id DESC"
+    "SELECT page.moment, page.place, {} FROM (SELECT {} AS place, {} AS moment FROM {} WHERE {} "
+    'ORDER BY {} DESC, {} DESC LIMIT {}) AS page JOIN "AuditEvent" AS shown ON shown."logIndex" = page.place '
+    "ORDER BY page.moment DESC, page.place DESC"
 )
 """The page first, from the tables and their indexes; only then the view, for its rows alone."""
 USAGE = (
@@ -112,7 +117,8 @@ USAGE = (
 """Groups and total in one statement, so that both see the same rows."""
 ROLE = (
     "SELECT role FROM (SELECT role, created_at FROM (SELECT role, created_at FROM audit_event "
-    "WHERE actor_id = {} AND role IS NOT NULL ORDER BY created_at DESC LIMIT 1) AS turn "
+    "WHERE subject_id = (SELECT id FROM audit_subject WHERE user_id = {}) AND role IS NOT NULL "
+    "ORDER BY created_at DESC LIMIT 1) AS turn "
     "UNION ALL SELECT role, created_at FROM (SELECT role, created_at FROM api_key "
     "WHERE user_id = {} ORDER BY created_at DESC LIMIT 1) AS newest) AS known "
     "ORDER BY created_at DESC LIMIT 1"
@@ -132,9 +138,9 @@ class Questions:
 
     async def events(self, filters: Filters, limit: int, after: Position | None = None) -> Page:
         """One page of at most `limit` events, newest first."""
-        rows = await self._engine.ask(page_query(filters, limit + 1, after))
+        rows = await self._engine.ask(page_query(filters, limit + 1, after, self._engine.engine_type))
         kept = rows[:limit]
-        last = (int(kept[-1]["moment"]), str(kept[-1]["id"])) if len(rows) > limit else None
+        last = (int(kept[-1]["moment"]), int(kept[-1]["place"])) if len(rows) > limit else None
         return Page(tuple(map(event_of, kept)), last)
 
     async def pages(self, filters: Filters, size: int = EXPORT_PAGE) -> AsyncGenerator[Sequence[Event]]:
@@ -158,7 +164,7 @@ class Questions:
 
     async def usage(self, grouping: Grouping, filters: Filters) -> Usage:
         """Sums of the turns these filters mean, by key: the dearest first, days in their order."""
-        rows = await self._engine.ask(usage_query(grouping, filters))
+        rows = await self._engine.ask(usage_query(grouping, filters, self._engine.engine_type))
         groups = [(_label(grouping, row["label"]), _sums(row)) for row in rows if row["part"] == 0]
         (total,) = (_sums(row) for row in rows if row["part"] == 1)
         return Usage(sorted(groups, key=_by_day if grouping is Grouping.DAY else _by_cost), total)
@@ -171,7 +177,7 @@ class Questions:
 
     async def stats(self, filters: Filters) -> Stats:
         """Count the events these filters mean; reads all of them."""
-        query = QueryString(STATS, source_of(filters).tables, where(filters))
+        query = QueryString(STATS, source_of(filters).tables, where(filters, self._engine.engine_type))
         rows = await self._engine.ask(query)
         return Stats(
             rows=sum(int(row["row_count"]) for row in rows),
@@ -184,21 +190,25 @@ class Questions:
         )
 
 
-def page_query(filters: Filters, limit: int, after: Position | None) -> QueryString:
+def page_query(filters: Filters, limit: int, after: Position | None, dialect: str) -> QueryString:
     """The statement for a page."""
     # What comes after a place came before `until`; told both, SQLite starts at `until` again on each page.
-    source, meant = source_of(filters), where(structs.replace(filters, until=None) if after else filters)
-    key = source.moment, source.event_id
+    source = source_of(filters)
+    meant = where(structs.replace(filters, until=None) if after else filters, dialect)
+    key = source.moment, source.place
     if after:
-        meant = QueryString("{} AND ({}, {}) < ({}, {})", meant, *key, after[0], storable(after[1]))
-    return QueryString(PAGE, COLUMNS, source.event_id, source.moment, source.tables, meant, *key, limit)
+        meant = QueryString("{} AND ({}, {}) < ({}, {})", meant, *key, *after)
+    return QueryString(PAGE, COLUMNS, source.place, source.moment, source.tables, meant, *key, limit)
 
 
-def usage_query(grouping: Grouping, filters: Filters) -> QueryString:
+TABLES = MappingProxyType({Grouping.TOOL: CALLS_OR_NONE, Grouping.USER: ACTORS})
+"""What usage is read from, by what it is added up by; the events alone for all others."""
+
+
+def usage_query(grouping: Grouping, filters: Filters, dialect: str) -> QueryString:
     """The statement for sums."""
-    source = CALLS_OR_NONE if grouping is Grouping.TOOL else EVENTS
-    meant = where(structs.replace(filters, entity_type=TURN))
-    return QueryString(USAGE, KEYS[grouping], SUMS, source, meant, SUMS, meant)
+    meant = where(structs.replace(filters, entity_type=TURN), dialect)
+    return QueryString(USAGE, KEYS[grouping], SUMS, TABLES.get(grouping, EVENTS), meant, SUMS, meant)
 
 
 def _label(grouping: Grouping, label: Any) -> str | None:

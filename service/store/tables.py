@@ -6,20 +6,23 @@ integer microseconds since 1970 (UTC), and JSON is canonical text, so that it ca
 
 from typing import Any
 
-from piccolo.columns import BigInt, Integer, Text
+from piccolo.columns import BigInt, Bytea, Integer, Text
 from piccolo.engine.base import Engine
-from piccolo.query import Insert
 from piccolo.table import Table, TableMeta
 
 
 class AuditEvent(Table, tablename="audit_event"):
-    """One audited fact; holds no content. The view "AuditEvent" shows it in the contract's words."""
+    """One audited fact, at its place in the log; holds no content and no name. Append-only.
 
-    id = Text(primary_key=True)
+    The view "AuditEvent" shows it in the contract's words.
+    """
+
+    log_index = BigInt(primary_key=True)
+    id = Text()
     entity_type = Text()
     entity_id = Text()
     action = Text()
-    actor_id = Text(null=True)
+    subject_id = Text(null=True)
     role = Text(null=True)
     outcome = Text(null=True)
     category = Text(null=True)
@@ -34,17 +37,63 @@ class AuditEvent(Table, tablename="audit_event"):
     occurrences = Integer(default=1, db_column_name="count")  # Table.count is a method of Piccolo
     metadata = Text()
     created_at = BigInt()
+    commitment = Bytea(null=True)
+    writer = Text(null=True)
+    writer_seq = BigInt(null=True)
+    writer_low = BigInt(null=True)
+    leaf_hash = Bytea()
+    chain_hash = Bytea()
 
 
 class AuditContent(Table, tablename="audit_content"):
-    """What the caller wrote, apart from the event so that it can be erased.
+    """What the caller wrote, apart from the event so that it can be erased: in clear, or sealed.
 
-    Erasing sets `query` to null and keeps the row: writing the event again then cannot bring the text back.
+    Erasing sets text and salt to null and keeps the row: writing the event again then cannot bring it back.
     """
 
-    event_id = Text(primary_key=True)
-    actor_id = Text(null=True)
+    log_index = BigInt(primary_key=True)
+    subject_id = Text(null=True)
     query = Text(null=True)
+    sealed = Bytea(null=True)
+    salt = Bytea(null=True)
+
+
+class AuditSubject(Table, tablename="audit_subject"):
+    """Whom a random subject id stands for, and the wrapped key that seals what they say."""
+
+    id = Text(primary_key=True)
+    user_id = Text(unique=True)
+    data_key = Bytea(null=True)
+    key_id = Text(null=True)
+    created_at = BigInt()
+
+
+class AuditCheckpoint(Table, tablename="audit_checkpoint"):
+    """One signed note over the log's first `size` events. Append-only."""
+
+    size = BigInt(primary_key=True)
+    created_at = BigInt()
+    note = Text()
+
+
+class AuditQuarantine(Table, tablename="audit_quarantine"):
+    """A row that the database refused for good; `whole` is all of it, sealed, null once erased."""
+
+    id = Text(primary_key=True)
+    subject_id = Text(null=True)
+    writer = Text(null=True)
+    writer_seq = BigInt(null=True)
+    reason = Text()
+    whole = Bytea(null=True, db_column_name="raw")  # Table.raw is a method of Piccolo
+    created_at = BigInt()
+
+
+class AuditHold(Table, tablename="audit_hold"):
+    """A legal hold: nothing of this user's is erased or removed while it is there."""
+
+    user_id = Text(primary_key=True)
+    reason = Text()
+    placed_at = BigInt()
 
 
 class ApiKey(Table, tablename="api_key"):
@@ -104,6 +153,10 @@ class RevokedSession(Table, tablename="revoked_session"):
 TABLES: tuple[type[Table], ...] = (
     AuditEvent,
     AuditContent,
+    AuditSubject,
+    AuditCheckpoint,
+    AuditQuarantine,
+    AuditHold,
     ApiKey,
     Conversation,
     ConversationTurn,
@@ -116,18 +169,6 @@ def bind(engine: Engine[Any]) -> None:
     """Tell the tables which dialect they are written in; which file a query goes to, the stores say."""
     for table in TABLES:
         _meta(table).db = engine
-
-
-def column_names(table: type[Table]) -> tuple[str, ...]:
-    """The columns as the database names them, in the order in which they are inserted."""
-    return tuple(column._meta.db_column_name for column in _meta(table).columns)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - as _meta
-
-
-def insertion(row: Table) -> str:
-    """The statement that inserts one row like this, or does nothing where its key is there already."""
-    # Run once per row: Piccolo needs 40 ms on the event loop to build one statement for 500 rows.
-    query = Insert(type(row), row).on_conflict(target=_meta(type(row)).primary_key, action="DO NOTHING")
-    return query.querystrings[0].compile_string(engine_type=query.engine_type)[0]
 
 
 def _meta(table: type[Table]) -> TableMeta:

@@ -17,7 +17,8 @@ from service.store.questions import Questions
 from service.web import export
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
-from service.web.events import EVENTS, EventPage, question_of
+from service.web.events import EVENTS, EventPage, question_of, written
+from service.web.events import read as cursor_read
 from service.web.masking import masked
 from service.web.parameters import ExportQuery, Nothing, PageQuery, read
 from telemetry.record import Caller
@@ -38,12 +39,12 @@ class Auditing:
         query = read(PageQuery, request.scope["query_string"])
         filters = _filters(query, caller)
         question = question_of(filters)
-        after = self._cursors.read(query.cursor, question) if query.cursor else None
+        after = cursor_read(self._cursors, query.cursor, question)
         page = await self._questions.events(filters, query.limit, after)
         if may(caller, Action.AUDIT_CONTENT):
             self._desk.noted(request, caller, Look.READ, f"GET {EVENTS}", filters)
         told = tuple(_as_allowed(event, caller) for event in page.events)
-        return EventPage(told, self._cursors.write(page.last, question) if page.last else None)
+        return EventPage(told, written(self._cursors, page, question))
 
     async def event(self, request: Asking, event_id: str) -> Event:
         """One event."""

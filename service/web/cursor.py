@@ -16,7 +16,7 @@ SIGNATURE_BYTES = 16
 FOREIGN = "Not a cursor of this question; ask for the first page again"
 
 Position = tuple[int, str]
-"""The last row of a page: microseconds since 1970 (UTC), and its id."""
+"""The last row of a page: microseconds since 1970 (UTC), and its id, or its place as text."""
 
 
 class Cursors:

@@ -8,6 +8,8 @@ from msgspec import Struct
 
 from service.store.event import Event
 from service.store.filters import Filters
+from service.store.questions import Page, Position
+from service.web.cursor import Cursors
 
 EVENTS = "/api/v1/audit/events"
 
@@ -22,3 +24,16 @@ class EventPage(Struct, frozen=True, rename="camel"):
 def question_of(filters: Filters) -> bytes:
     """What a cursor is bound to: the route and its filters."""
     return EVENTS.encode() + msgspec.json.encode(filters)
+
+
+def written(cursors: Cursors, page: Page, question: bytes) -> str | None:
+    """The cursor after a page; None where it is the last."""
+    return cursors.write((page.last[0], str(page.last[1])), question) if page.last else None
+
+
+def read(cursors: Cursors, cursor: str | None, question: bytes) -> Position | None:
+    """The place a cursor stands for; None without one, raises InvalidRequest."""
+    if cursor is None:
+        return None
+    moment, place = cursors.read(cursor, question)
+    return moment, int(place)

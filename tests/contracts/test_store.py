@@ -40,6 +40,9 @@ class Row(Struct, frozen=True, kw_only=True):
     count: int = 1
     metadata: str = "{}"
     query: str | None = "How much?"
+    writer: str | None = None
+    writer_seq: int | None = None
+    writer_low: int | None = None
     created_at: int = 1_764_000_000_123_456
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 import asyncpg
 
 from service.errors import DatabaseError
-from service.store.engine import UNDONE, Batch, StoreEngine
+from service.store.engine import UNDONE, Ask, Batch, Load, Script, StoreEngine
 from service.store.postgres.faults import CLOSED, DRIVER, FORM, translated
 from service.store.postgres.line import Line, Lines, Stateless
 
@@ -34,6 +34,8 @@ SERVER_SETTINGS = {
 }
 TRANSACTIONS = 7_270_126_600
 """Key of the advisory lock that lets transactions run one after another; the same in every version."""
+SCRIPTS = 7_270_126_602
+"""Key of the advisory lock that lets scripts do so: the audit's sequencer."""
 
 
 class PoolEngine(StoreEngine):
@@ -47,6 +49,10 @@ class PoolEngine(StoreEngine):
     async def write(self, *batches: Batch) -> None:
         """Run all batches, in order, in the open transaction or else in one of their own: all or nothing."""
         await self._use(partial(_run_batches if self._held() else _run_batches_alone, batches))
+
+    async def run_script(self, script: Callable[[], Script[T]]) -> T:
+        """Run a script on a connection of its own, under an advisory lock."""
+        return await self._use(partial(_follow if self._held() else _follow_alone, script))
 
     async def close(self) -> None:
         """Finish what was accepted and close the connections, by force where one does not come back."""
@@ -159,6 +165,32 @@ async def _run_batches_alone(batches: Sequence[Batch], line: Line) -> None:
     await line.execute("BEGIN")
     await _run_batches(batches, line)
     await commit(line)
+
+
+async def _follow_alone(script: Callable[[], Script[T]], line: Line) -> T:
+    await line.execute("BEGIN")
+    result = await _follow(script, line)
+    await commit(line)
+    return result
+
+
+async def _follow(script: Callable[[], Script[T]], line: Line) -> T:
+    await line.execute(f"SELECT pg_advisory_xact_lock({SCRIPTS})")
+    steps = script()
+    try:
+        step = next(steps)
+        while True:
+            step = steps.send(await _take(step, line))
+    except StopIteration as ended:
+        return ended.value
+
+
+async def _take(step: Ask | Load, line: Line) -> list[dict[str, Any]]:
+    if isinstance(step, Load):
+        await line.copy_records_to_table(step.table, records=step.rows, columns=step.columns)
+        return []
+    sql, arguments = step.query.compile_string(engine_type="postgres")
+    return [dict(row) for row in await line.fetch(sql, *arguments)]
 
 
 async def _undo(line: Line) -> None:

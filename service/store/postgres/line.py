@@ -28,6 +28,12 @@ class Line(Protocol):
         """Run one statement for each row of arguments."""
         ...
 
+    async def copy_records_to_table(
+        self, table: str, *, records: Sequence[tuple[object, ...]], columns: Sequence[str]
+    ) -> str:
+        """Insert rows by COPY; gives the command tag."""
+        ...
+
     def is_in_transaction(self) -> bool:
         """Whether a transaction is open, a failed one too."""
         ...

@@ -27,6 +27,9 @@ class Row(Struct, frozen=True, kw_only=True):
     count: int = 1
     metadata: str = '{"outcome":"answered"}'
     query: str | None = "How much did we spend?"
+    writer: str | None = None
+    writer_seq: int | None = None
+    writer_low: int | None = None
     created_at: int = CREATED_AT
 
 
