@@ -41,18 +41,21 @@ class AuditStore:
         (row,) = await self._engine.run_querystring(LOG_ID)
         return str(row["log_id"])
 
-    async def append(self, rows: Sequence[AuditRow]) -> None:
+    async def append(self, rows: Sequence[AuditRow]) -> frozenset[str]:
         """Write the rows and their content in one transaction; ids that are already there change nothing.
 
         May be called again with the same rows at any time. A batch of 500 is a good size: the write lock
-        is held for the whole call. Cancelled while it runs, the batch may still be written.
+        is held for the whole call. Cancelled while it runs, the batch may still be written. Gives the ids that
+        were not there before.
 
         Raises:
             DatabaseError: Nothing was written, or nobody knows; RowRefused where a row is not acceptable.
         """
         batch = tuple({row.id: row for row in reversed(rows)}.values())[::-1]
-        if batch:
-            self._frontier = await self._engine.run_script(partial(self._appending, batch))
+        if not batch:
+            return frozenset()
+        self._frontier, fresh = await self._engine.run_script(partial(self._appending, batch))
+        return frozenset(row.id for row in fresh)
 
     async def quarantine(self, row: AuditRow, reason: str, raw: bytes) -> None:
         """Put a row aside that the database refuses; `raw` is all of it, in a form that can be read again.
@@ -62,15 +65,15 @@ class AuditStore:
         """
         await self._engine.run_script(partial(self._setting_aside, row, reason, raw))
 
-    def _appending(self, batch: Sequence[AuditRow]) -> Script[Frontier]:
+    def _appending(self, batch: Sequence[AuditRow]) -> Script[tuple[Frontier, Sequence[AuditRow]]]:
         fresh = yield from self._fresh(batch)
         if not fresh:
-            return self._frontier
+            return self._frontier, ()
         users = [row.actor_id for row in fresh if row.actor_id is not None]
         named = yield from subjects.named(users, self._vault, self._dialect, microseconds())
         sealed = seal(fresh, named, (yield from log.head(self._frontier)))
         yield from _loaded(sealed, self._dialect)
-        return sealed.frontier
+        return sealed.frontier, fresh
 
     def _fresh(self, batch: Sequence[AuditRow]) -> Script[Sequence[AuditRow]]:
         ids = listed(self._dialect, (storable(row.id) for row in batch))
