@@ -7,7 +7,8 @@
     |  |- UnsupportedMediaType 415
     |  |- IdempotencyMismatch 422
     |  |- RateLimited 429
-    |  '- ShuttingDown 503
+    |  '- ShuttingDown 503 · AuditUnwritable 503
+    |- JournalError 503             the journal cannot be opened or read
     |- DatabaseError 500
     |  '- RowRefused                it will never take this row
     |- UpstreamError                something about the model's API
@@ -130,6 +131,18 @@ class ShuttingDown(Refusal):
     """The process is about to end and takes no new turns."""
 
     code = Code.SHUTTING_DOWN
+
+
+class AuditUnwritable(Refusal):
+    """The turn cannot be recorded."""
+
+    code = Code.AUDIT_UNWRITABLE
+
+
+class JournalError(ServiceError):
+    """The journal's folder cannot be used; `detail` is one sentence that names what is wrong."""
+
+    code = Code.AUDIT_UNWRITABLE
 
 
 class DatabaseError(ServiceError):
