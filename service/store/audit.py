@@ -45,8 +45,8 @@ class AuditStore:
         """Write the rows and their content in one transaction; ids that are already there change nothing.
 
         May be called again with the same rows at any time. A batch of 500 is a good size: the write lock
-        is held for the whole call. Cancelled while it runs, the batch may still be written. Gives the ids that
-        were not there before.
+        is held for the whole call. Cancelled while it runs, the batch may still be written. Gives the ids
+        that were not there before.
 
         Raises:
             DatabaseError: Nothing was written, or nobody knows; RowRefused where a row is not acceptable.
@@ -66,32 +66,47 @@ class AuditStore:
         await self._engine.run_script(partial(self._setting_aside, row, reason, raw))
 
     def _appending(self, batch: Sequence[AuditRow]) -> Script[tuple[Frontier, Sequence[AuditRow]]]:
-        fresh = yield from self._fresh(batch)
-        if not fresh:
-            return self._frontier, ()
-        users = [row.actor_id for row in fresh if row.actor_id is not None]
-        named = yield from subjects.named(users, self._vault, self._dialect, microseconds())
-        sealed = seal(fresh, named, (yield from log.head(self._frontier)))
-        yield from _loaded(sealed, self._dialect)
-        return sealed.frontier, fresh
-
-    def _fresh(self, batch: Sequence[AuditRow]) -> Script[Sequence[AuditRow]]:
-        ids = listed(self._dialect, (storable(row.id) for row in batch))
-        present = {row["id"] for row in (yield Ask(QueryString(PRESENT, ids)))}
-        return [row for row in batch if storable(row.id) not in present]
+        return (yield from appended(batch, self._vault, self._dialect, self._frontier))
 
     def _setting_aside(self, row: AuditRow, reason: str, raw: bytes) -> Script[None]:
         row_id = storable(row.id)
         if (yield Ask(QueryString(SET_ASIDE, row_id))):
             return
-        users = [] if row.actor_id is None else [row.actor_id]
-        named = yield from subjects.named(users, self._vault, self._dialect, microseconds())
+        named = yield from subjects.named(_asked([row]), self._vault, self._dialect, microseconds())
         subject = named.of(row.actor_id, row.created_at)
+        erased = subject is not None and subject.user_id is None
         values = (
-            *(row_id, subject.id if subject else None, row.writer, row.writer_seq),
-            *(reason, self._vault.seal(raw, row_id), microseconds()),
+            *(row_id, subject.id if subject else None, row.writer, row.writer_seq, reason),
+            *(None if erased else self._vault.seal(raw, row_id), microseconds()),
         )
         yield Load("audit_quarantine", QUARANTINE, [values])
+
+
+def appended(
+    batch: Sequence[AuditRow], vault: Vault, dialect: str, known: Frontier | None = None
+) -> Script[tuple[Frontier, Sequence[AuditRow]]]:
+    """Append rows to the log as part of a script; gives its end and those that were not there before.
+
+    `known` is the log's end as far as the caller knows it. Raises as `AuditStore.append` does.
+    """
+    frontier = Frontier() if known is None else known
+    fresh = yield from _fresh(batch, dialect)
+    if not fresh:
+        return frontier, ()
+    named = yield from subjects.named(_asked(fresh), vault, dialect, microseconds())
+    sealed = seal(fresh, named, (yield from log.head(frontier)))
+    yield from _loaded(sealed, dialect)
+    return sealed.frontier, fresh
+
+
+def _fresh(batch: Sequence[AuditRow], dialect: str) -> Script[Sequence[AuditRow]]:
+    ids = listed(dialect, (storable(row.id) for row in batch))
+    present = {row["id"] for row in (yield Ask(QueryString(PRESENT, ids)))}
+    return [row for row in batch if storable(row.id) not in present]
+
+
+def _asked(rows: Sequence[AuditRow]) -> Sequence[tuple[str, int]]:
+    return [(row.actor_id, row.created_at) for row in rows if row.actor_id is not None]
 
 
 def _loaded(sealed: Sealed, dialect: str) -> Script[None]:

@@ -98,10 +98,10 @@ def _said(
     """What is kept of what was said, and the commitment to it; both None where nothing was."""
     if row.query is None:
         return None, None
+    if subject and subject.user_id is None:
+        return Content(index, subject.id), None  # it was erased before it came here: nothing to commit to
     text, salt = storable(row.query), content.new_salt()
     commitment, subject_id = content.commitment(salt, text), subject.id if subject else None
-    if subject and subject.user_id is None:
-        return Content(index, subject_id), commitment  # it was erased before it came here
     if vault.sealed:
         return Content(index, subject_id, None, _sealed(text, row, subject, vault), salt), commitment
     return Content(index, subject_id, text, None, salt), commitment

@@ -51,16 +51,20 @@ class Named(Struct, frozen=True):
         return max(self.erased_at.get(digest, -1) for digest in digests) >= asked_at
 
 
-def named(users: Iterable[str], vault: Vault, dialect: str, now: int) -> Script[Named]:
-    """Find these users, and make those that are not there; `now` is microseconds since 1970 (UTC)."""
-    wanted = tuple(dict.fromkeys(map(storable, users)))
+def named(asked: Iterable[tuple[str, int]], vault: Vault, dialect: str, now: int) -> Script[Named]:
+    """Find the users of rows, each with the time of its row, and make those that are not there.
+
+    Times are microseconds since 1970 (UTC). Whoever asked before an erasure only is not made again.
+    """
+    erased = {bytes(row["user_digest"]): int(row["erased_at"]) for row in (yield Ask(ERASED))}
+    nobody = Named(vault, {}, erased)
+    wanted = tuple(dict.fromkeys(storable(user) for user, at in asked if not nobody.erased(user, at)))
     found = yield Ask(QueryString(FOUND, listed(dialect, wanted)))
     known = {row["user_id"]: _subject(row) for row in found}
     made = {user: _made(user, vault) for user in wanted if user not in known}
     if made:
         rows = [(each.id, each.user_id, each.data_key, vault.key_id, now) for each in made.values()]
         yield Load(TABLE, COLUMNS, rows)
-    erased = {bytes(row["user_digest"]): int(row["erased_at"]) for row in (yield Ask(ERASED))}
     return Named(vault, known | made, erased)
 
 
