@@ -18,11 +18,15 @@ from config.secret import Secret
 from config.settings import Settings
 from service.agent.anthropic import AnthropicModel
 from service.agent.cost import Prices
+from service.agent.keeping import Keeping
 from service.agent.loop import Agent
 from service.agent.memory import Memory
 from service.agent.model import Model
 from service.agent.turns import Terms, Turns
-from service.audit.sink import AuditSink
+from service.audit.checkpoints import Sealing
+from service.audit.outlets import outlets
+from service.audit.signing import log_key
+from service.audit.sink import AuditSink, Equipment
 from service.auth.authenticator import Authenticator
 from service.auth.derive import Derived
 from service.auth.keys import KeyDoor
@@ -45,7 +49,7 @@ from service.web.session import credentials_of
 from service.web.watch import ModelWatch
 from telemetry import log, names
 from telemetry.failure import words_of
-from telemetry.record import Caller
+from telemetry.record import Caller, TurnRecord
 from telemetry.recorder import Recorder, microseconds
 from telemetry.sink import Guarded, Sink, guard, load
 
@@ -75,21 +79,22 @@ async def open_house(settings: Settings, root: Secret, base_url: str | None) -> 
     async with AsyncExitStack() as rooms:
         model = AnthropicModel(_api_key(settings), base_url)
         rooms.push_async_callback(model.aclose)
-        warming = asyncio.create_task(asyncio.to_thread(model.warm))
-        rooms.push_async_callback(_settled, warming)
+        rooms.push_async_callback(_settled, asyncio.create_task(asyncio.to_thread(model.warm)))
         derived = Derived(root, settings.secret_key_previous)
-        vault = Vault(masters=derived.masters, sealed=settings.audit.content == "sealed")
-        database = await open_database(settings.database_url, vault)
+        database = await open_database(settings.database_url, build_vault(settings, derived))
         rooms.push_async_callback(database.close)
-        sinks = _sinks(settings, database)
+        sealing = await build_sealing(settings, database, derived)
+        rooms.push_async_callback(sealing.close)
+        sinks = _sinks(settings, database, derived, sealing)
         for name, sink in sinks.items():
             await sink.start()
             rooms.push_async_callback(_stop, name, sink)
-        door = build_door(settings, database, derived)
-        watch = model_watch(settings)
-        turns = build_turns(settings, (*guard(sinks.items()), Guarded(HEALTH, watch)), model, database)
+        door, watch = build_door(settings, database, derived), model_watch(settings)
+        guarded = (*guard(sinks.items()), Guarded(HEALTH, watch))
+        turns = build_turns(settings, guarded, model, database, _audit(sinks))
         rooms.push_async_callback(turns.stop)
-        app = build_app(settings, turns, database, derived, _note(sinks), watch, door)
+        checks = build_checks(settings, database, watch, _audit(sinks))
+        app = build_app(settings, turns, database, derived, _note(sinks), checks, door)
         yield House(app, turns, database, derived, door.sessions)
 
 
@@ -98,7 +103,30 @@ def model_watch(settings: Settings) -> ModelWatch:
     return ModelWatch("simulator" if settings.model.simulated else "API")
 
 
-def build_turns(settings: Settings, sinks: Sequence[Guarded], model: Model, database: Database) -> Turns:
+def build_vault(settings: Settings, derived: Derived) -> Vault:
+    """How the audit's content is kept, and the keys to it."""
+    return Vault(masters=derived.masters, sealed=settings.audit.content == "sealed")
+
+
+async def build_sealing(settings: Settings, database: Database, derived: Derived) -> Sealing:
+    """What signs the log's head, and tells it.
+
+    Raises:
+        SettingsError: the configured key is none.
+        DatabaseError: the log does not say its name.
+    """
+    log_id = await database.audit.log_id()
+    key = log_key(settings.audit.signing_key, derived.signing_seed, log_id)
+    return Sealing(database.checkpoints, key, outlets(settings.audit), microseconds)
+
+
+def build_turns(
+    settings: Settings,
+    sinks: Sequence[Guarded],
+    model: Model,
+    database: Database,
+    keeping: Keeping | None = None,
+) -> Turns:
     """The agent and what its turns are run under."""
     prices = Prices.load()
     for name in settings.model.names:
@@ -114,6 +142,7 @@ def build_turns(settings: Settings, sinks: Sequence[Guarded], model: Model, data
             grace=settings.shutdown_grace_ms / 1000,
         ),
         Memory(database.conversations, microseconds),
+        keeping,
     )
 
 
@@ -137,7 +166,7 @@ def build_app(
     database: Database,
     derived: Derived,
     note: Note,
-    watch: ModelWatch,
+    checks: Mapping[str, Check],
     door: Authenticator,
 ) -> Any:
     """The web face: span, envelope, Litestar."""
@@ -154,7 +183,7 @@ def build_app(
                 simulated=settings.model.simulated,
             ),
             *schema.routes(),
-            *health.routes(_checks(settings, database, watch), lambda: turns.stopping),
+            *health.routes(checks, lambda: turns.stopping),
         ],
         exception_handlers={Exception: problems.answer},
         logging_config=None,
@@ -177,20 +206,36 @@ async def _who(door: Authenticator, request: Asking) -> Caller:
     return await door.identify(credentials_of(request))
 
 
+def _audit(sinks: Mapping[str, Sink]) -> AuditSink | None:
+    """The audit, where it is one of the sinks."""
+    return next((each for each in sinks.values() if isinstance(each, AuditSink)), None)
+
+
 def _note(sinks: Mapping[str, Sink]) -> Note:
     """Where a look at the audit is noted: in the audit; nowhere, where there is none."""
-    noting = [each.note for each in sinks.values() if isinstance(each, AuditSink)]
-    return noting[0] if noting else unnoted
+    audited = _audit(sinks)
+    return audited.note if audited else unnoted
 
 
-def _sinks(settings: Settings, database: Database) -> dict[str, Sink]:
-    """The sinks that are wanted; the audit, which is one of them, is given the store."""
+def _sinks(settings: Settings, database: Database, derived: Derived, sealing: Sealing) -> dict[str, Sink]:
+    """The sinks that are wanted; the audit, which is one of them, is given what it works with."""
     wanted = [name for name in settings.sinks if name != AUDIT or settings.audit.enabled]
     sinks = {name: factory(settings) for name, factory in load(wanted).items()}
-    for sink in sinks.values():
-        if isinstance(sink, AuditSink):
-            sink.rows = database.audit
+    others = guard((name, each) for name, each in sinks.items() if not isinstance(each, AuditSink))
+    if audited := _audit(sinks):
+        audited.equipment = Equipment(
+            rows=database.audit,
+            keys=derived.journals,
+            tell=partial(_tell, others),
+            sealing=sealing,
+        )
     return sinks
+
+
+def _tell(sinks: Sequence[Guarded], record: TurnRecord) -> None:
+    """Tell of a turn that a dead process left."""
+    for each in sinks:
+        each.closed(record)
 
 
 async def _stop(name: str, sink: Sink) -> None:
@@ -211,12 +256,16 @@ def _api_key(settings: Settings) -> str:
     return SIMULATOR_KEY if settings.model.simulated or key is None else key.reveal()
 
 
-def _checks(settings: Settings, database: Database, watch: ModelWatch) -> Mapping[str, Check]:
+def build_checks(
+    settings: Settings, database: Database, watch: ModelWatch, audited: AuditSink | None
+) -> Mapping[str, Check]:
+    """How each dependency is asked for its health."""
     store = settings.limits.store.partition("://")[0]  # the rest may name a host, and hold a password
     limits = f"{store}, {settings.limits.mode}"
     return {
         "database": partial(_database, database),
         "model": watch.look,
+        "journal": partial(_journal, audited),
         "limits": partial(_always, Dependency("up", limits)),
     }
 
@@ -227,6 +276,15 @@ async def _database(database: Database) -> Dependency:
     except DatabaseError as error:
         return Dependency("degraded", error.detail)
     return Dependency("up", "answers")
+
+
+async def _journal(audited: AuditSink | None) -> Dependency:
+    """Not ready where every new turn would be refused."""
+    if audited is None:
+        return Dependency("up", "the audit is off")
+    if fault := audited.fault:
+        return Dependency("not_ready" if audited.refuses else "degraded", fault)
+    return Dependency("up", f"{audited.book.waiting().rows} rows wait")
 
 
 async def _always(dependency: Dependency) -> Dependency:

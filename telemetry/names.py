@@ -81,6 +81,13 @@ TOKENS = "parley.tokens"  # {direction, model}
 COST_TOTAL = "parley.cost"  # {model, role}, unit {USD}
 AUDIT_BEGUN = "parley.audit.begun"  # rows owed
 AUDIT_COMMITTED = "parley.audit.committed"  # rows in the database
+AUDIT_JOURNALED = "parley.audit.journaled"  # rows that wait for the database
+AUDIT_QUARANTINED = "parley.audit.quarantined"  # rows the database refused for good, put aside
+AUDIT_BALANCE = "parley.audit.balance"  # begun - committed - journaled - quarantined: 0
+AUDIT_OLDEST_AGE = "parley.audit.oldest_age"  # s, of the oldest row that waits
+AUDIT_ROWS = "parley.audit.rows"  # events in the log
+AUDIT_BYTES = "parley.audit.bytes"  # By, of the journal
+DISK_FREE = "parley.disk.free"  # By, where the journal is
 LOG_LINES = "parley.log.lines"  # {type}
 SINK_FAILURES = "parley.sink.failures"  # {sink}; a sink raised, or dropped what it was told
 
@@ -105,10 +112,16 @@ REQUEST_FAILED = "request_failed"  # an error outside any turn
 MODEL_UNPRICED = "model_unpriced"
 KEYS_UNFETCHED = "signing_keys_unfetched"  # of the tokens' issuer
 SETTLE_FAILED = "settle_failed"  # a conversation or an idempotency key was not written
+JOURNAL_STRANGE = "journal_strange"  # what a dead writer left could not all be read
+JOURNAL_UNSAFE = "journal_unsafe"  # it lies where it may not last, or cannot be written
+AUDIT_CHECKPOINT = "audit_checkpoint"  # a signed note over the log, to be kept elsewhere
+CHECKPOINT_UNTOLD = "checkpoint_untold"  # a place that checkpoints are told to did not take one
+JOURNAL_MENDED = "journal_mended"  # it can be written again
 FOREIGN = "log"  # a library's own line
 
 LOG_TYPES = (
     COMPLETED, FAILED, ERROR, REFUSED, RATE_LIMITED, DENIED,
     SERVICE_STARTED, SERVICE_STOPPED, SINK_FAILED, REQUEST_FAILED, MODEL_UNPRICED, SETTLE_FAILED,
-    KEYS_UNFETCHED, FOREIGN,
+    KEYS_UNFETCHED, JOURNAL_STRANGE, JOURNAL_UNSAFE, JOURNAL_MENDED, AUDIT_CHECKPOINT,
+    CHECKPOINT_UNTOLD, FOREIGN,
 )  # fmt: skip

@@ -3,6 +3,8 @@
 Closing either end wakes the other; nobody waits for ever.
 """
 
+from collections.abc import Awaitable, Callable
+
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, create_memory_object_stream
 
 from service.agent.events import Began, Event, Text
@@ -12,10 +14,19 @@ CAPACITY = 64
 """Events that wait for the listener before the turn does."""
 
 
-class Channel:
-    """Events of one turn, one speaker and one listener."""
+Ready = Callable[[], Awaitable[None]]
+"""Waits until the first event may be heard."""
 
-    def __init__(self) -> None:
+
+async def _at_once() -> None:
+    """Wait for nothing."""
+
+
+class Channel:
+    """Events of one turn, one speaker and one listener; `ready` is waited for before the first."""
+
+    def __init__(self, ready: Ready = _at_once) -> None:
+        self._ready = ready
         self._speak, self._hear = create_memory_object_stream[Event](CAPACITY)
         self._begun = False
         self._texts: list[str] = []
@@ -41,6 +52,7 @@ class Channel:
         """Hand over the first event, however often this is called."""
         if not self._begun:
             self._begun = True
+            await self._ready()
             await self.say(began)
 
     def finish(self) -> None:

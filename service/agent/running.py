@@ -30,10 +30,10 @@ class Gate(Protocol):
 class RunningTurn:
     """A turn under way: listen to it, or leave it."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, channel: Channel | None = None) -> None:
         self._gate = gate
         self._task: asyncio.Task[None] | None = None
-        self.channel = Channel()
+        self.channel = channel or Channel()
         self.turn: OpenTurn | None = None
         self.reason: BaseException | None = None
         self.holds: list[Hold] = []

@@ -11,7 +11,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from service.agent.channel import Channel
 from service.agent.hold import Hold, Message, Settlement
+from service.agent.keeping import Keeping, Unkept
 from service.agent.loop import Agent, converse
 from service.agent.memory import Memory, Talk, Topic
 from service.agent.model import Prompt
@@ -77,15 +79,24 @@ class Terms(Struct, frozen=True, kw_only=True):
 class Turns:
     """Starts turns and knows those that run."""
 
-    def __init__(self, recorder: Recorder, gate: Gate, agent: Agent, terms: Terms, memory: Memory) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        gate: Gate,
+        agent: Agent,
+        terms: Terms,
+        memory: Memory,
+        keeping: Keeping | None = None,
+    ) -> None:
         self._recorder, self._gate, self._agent, self._terms = recorder, gate, agent, terms
+        self._keeping: Keeping = keeping or Unkept()
         self.memory, self._settlement = memory, Settlement()
         self._running: dict[asyncio.Task[None], RunningTurn] = {}
         self.stopping = False
 
     def start(self, ask: Ask) -> RunningTurn:
         """Run a turn in a task of its own."""
-        running = RunningTurn(self._gate)
+        running = RunningTurn(self._gate, Channel(self._keeping.begun))
         task = asyncio.create_task(self._run(running, ask), name=f"turn {ask.turn_id}")
         self._running[task] = running
         task.add_done_callback(self._running.pop)
@@ -115,6 +126,7 @@ class Turns:
     async def _run(self, running: RunningTurn, ask: Ask) -> None:
         try:
             await self._to_record(running, ask)
+            await self._keeping.ended()
             await self._settlement.settle(running.holds, running.answer)
         finally:
             running.channel.finish()
@@ -156,6 +168,7 @@ class Turns:
         history = await self._hold(running, ask, caller, question)
         self._limit(turn, caller)
         turn.admitted()
+        self._keeping.require(ask.turn_id)
         return self._prompt(question, history)
 
     async def _hold(

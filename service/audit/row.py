@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from telemetry import log
 from telemetry.record import RateLimit, ToolCall, TurnRecord
@@ -74,6 +74,12 @@ def row_of(record: TurnRecord) -> AuditRow:
         query=opening.query,
         created_at=opening.opened_at,
     )
+
+
+def counted(row: AuditRow, count: int) -> AuditRow:
+    """The same row, standing for so many like events."""
+    fields = msgspec.json.decode(row.metadata, type=dict[str, Any]) | {"count": count}
+    return structs.replace(row, count=count, metadata=canonical(fields))
 
 
 def canonical(fields: Mapping[str, Any]) -> str:

@@ -1,160 +1,178 @@
-"""Hands rows to the store in its own time: an insert that fails or is slow never touches an answer.
+"""The audit as a sink: an intent before the model is asked, a row after it; in the journal, then the log.
 
-Refuses to wait for one row: what the database will never take is put aside, told of and counted. Rows wait in
-memory until they are committed; a process that is killed takes them with it.
+Refuses to wait for disk or database in a turn's way; what a turn may wait for, briefly, it asks for itself.
 """
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
-from itertools import islice
-from logging import ERROR, WARNING
+import time
+from collections.abc import Callable, Sequence
+from logging import WARNING
+from pathlib import Path
 from typing import Protocol
 
-from opentelemetry import metrics
+from msgspec import Struct
 
 from config.settings import Settings
+from service.audit.book import CAPACITY, NAME, UNKEPT, Book
+from service.audit.clerk import PAUSES, Clerk, Estates, Sealing
+from service.audit.drain import Drain, Rows
+from service.audit.floods import SECONDS, Floods
+from service.audit.journal import Journal, volume
 from service.audit.row import AuditRow, row_of
-from service.errors import RowRefused
+from service.errors import AuditUnwritable
 from telemetry import log, names, sink
-from telemetry.failure import words_of
 from telemetry.record import TurnOpening, TurnRecord
 
-NAME = "audit"
-BATCH = 500
-"""Rows a transaction."""
-CAPACITY = 100_000
-"""Rows that wait while the database is away; the oldest beyond it are dropped, and counted as failures."""
-PAUSES = (0.05, 0.5, 2.0, 5.0)
-"""Seconds between attempts while the database is away; the last one repeats, at a stop the second."""
-STOP_STEPS = 2
+SYNC_SECONDS = 1.0
+"""That an answer waits for the disk at most; usually it is done before the model has spoken."""
+RETRY_MS = 1_000
 
 
-class Rows(Protocol):
-    """Where rows go; writing a row twice is writing it once."""
+class Log(Rows, Protocol):
+    """The sealed log."""
 
-    async def append(self, rows: Sequence[AuditRow]) -> None:
-        """Commit all of them or none; raises DatabaseError, RowRefused where no other attempt would help."""
+    @property
+    def size(self) -> int:
+        """Events in it."""
+        ...
+
+    async def log_id(self) -> str:
+        """Which one it is; raises DatabaseError."""
         ...
 
 
+class Equipment(Struct, frozen=True, kw_only=True):
+    """What the house gives the audit: where rows go, the journal's keys, who hears of interrupted turns."""
+
+    rows: Log
+    keys: Sequence[bytes]
+    tell: Callable[[TurnRecord], None]
+    sealing: Sealing | None = None
+
+
 class AuditSink:
-    """The audit as a sink; `rows` is given to it before it starts."""
+    """The audit as a sink; it is equipped before it starts."""
 
     def __init__(
         self, settings: Settings, *, capacity: int = CAPACITY, pauses: Sequence[float] = PAUSES
     ) -> None:
-        del settings  # a sink is made with the settings; this one needs none yet
-        self.rows: Rows | None = None
-        self._capacity, self._pauses = capacity, pauses
-        self._waiting: dict[str, AuditRow] = {}
-        self._woken, self._stopping = asyncio.Event(), asyncio.Event()
+        self.equipment: Equipment | None = None
+        self._settings, self._pauses = settings.audit, pauses
+        self._folder = Path(settings.audit.journal_dir)
+        self.book = Book(self._folder, capacity)
+        self._floods = Floods()
+        self._clerk: Clerk | None = None
         self._task: asyncio.Task[None] | None = None
-        meter = metrics.get_meter(names.SCOPE)
-        self._begun = meter.create_counter(names.AUDIT_BEGUN, unit="{row}", description="Audit rows owed")
-        self._committed = meter.create_counter(
-            names.AUDIT_COMMITTED, unit="{row}", description="Audit rows in the database"
-        )
 
     def opened(self, opening: TurnOpening) -> None:
-        """Nothing: a turn is owed a row once it is over."""
+        """Write down that a turn begins."""
+        if not self.book.begin(opening) and not self.refuses:
+            self.book.gap.add()
 
     def closed(self, record: TurnRecord) -> None:
-        """Owe the store the turn's row."""
-        self.note(row_of(record))
+        """Write the turn's row; one of a flood of refusals is added to the row they share."""
+        window = self._floods.window(record, time.monotonic())
+        if window is None or window.shared_id is None:
+            self.note(row_of(record))
+        elif window.shared == 1:
+            self.book.share(row_of(record))
+            asyncio.get_running_loop().call_later(SECONDS, self._end_floods)
+        else:
+            self.book.add(window.shared_id)
 
     def note(self, row: AuditRow) -> None:
-        """Owe the store a row, whatever it is about; it is written in the sink's own time."""
-        self._waiting[row.id] = row
-        self._begun.add(1)
-        if len(self._waiting) > self._capacity:
-            self._waiting.pop(next(iter(self._waiting)))
-            sink.count_failure(NAME)
-        self._woken.set()
+        """Write a row, whatever it is about."""
+        self.book.close(row)
+        if self._clerk:
+            self._clerk.wake()
 
-    async def start(self) -> None:
-        """Write in the background from now on.
+    @property
+    def fault(self) -> str:
+        """One sentence on why the journal cannot be written; empty where it can."""
+        return self.book.journal.fault if self.book.journal else ""
+
+    @property
+    def refuses(self) -> bool:
+        """Whether turns are refused that cannot be written down."""
+        return self._settings.unwritable == "refuse"
+
+    def require(self, turn_id: str) -> None:
+        """Let a turn go on that is written down.
 
         Raises:
-            RuntimeError: nobody gave it a store.
+            AuditUnwritable: it is not, and the settings say that none may run unrecorded.
         """
-        if self.rows is None:
+        if self.refuses and not self.book.kept(turn_id):
+            raise AuditUnwritable(UNKEPT, retry_after_ms=RETRY_MS)
+
+    async def begun(self) -> None:
+        """Wait, not for long, until what was written down is on the disk."""
+        try:
+            async with asyncio.timeout(SYNC_SECONDS):
+                if self.book.journal:
+                    await self.book.journal.synced()
+        except TimeoutError:
+            log.say(names.JOURNAL_UNSAFE, WARNING, error="The disk did not answer in time.")
+
+    async def ended(self) -> None:
+        """The same before an answer's end is told, where the settings ask for it."""
+        if self._settings.durability == "strict":
+            await self.begun()
+
+    async def start(self) -> None:
+        """Open the journal, and work in the background from now on.
+
+        Raises:
+            RuntimeError: nobody equipped it.
+            JournalError: the journal cannot be opened there.
+            DatabaseError: the log does not answer.
+        """
+        if self.equipment is None:
             raise RuntimeError("The audit was given no store to write to.")
-        self._begun.add(0)
-        self._committed.add(0)
-        self._woken, self._stopping = asyncio.Event(), asyncio.Event()  # of the loop that runs now
-        self._woken.set()  # a row may wait already
-        self._task = asyncio.create_task(self._drain(self.rows), name="audit")
+        self.book.ledger.start()
+        given, folder = self.equipment, self._folder
+        log_id = await given.rows.log_id()
+        _cautioned(folder)
+        self.book.journal = Journal.open(folder, given.keys[0], log_id)
+        self.book.size_of_log = lambda: given.rows.size
+        drain = Drain(given.rows, self.book.ledger, given.tell)
+        estates = Estates(folder, given.keys, log_id)
+        self._clerk = Clerk(self.book, drain, given.sealing, estates, self._pauses)
+        self._clerk.wake()  # a row may wait already
+        self._task = asyncio.create_task(self._clerk.work(), name="audit")
 
     async def stop(self) -> None:
-        """Write what waits, then end. What a cancel leaves unwritten is counted: nobody will write it."""
-        self._stopping.set()
-        self._woken.set()
-        try:
-            if self._task:
-                await self._task
-        finally:
-            self._give_up()
-
-    def _give_up(self) -> None:
-        if self._waiting:
-            sink.count_failure(NAME, len(self._waiting))
-            self._complain("stop", "the rows that wait were not written")
-            self._waiting.clear()
-
-    async def _drain(self, rows: Rows) -> None:
-        failures = 0
-        while self._waiting or not self._stopping.is_set():
-            await self._woken.wait()
-            self._woken.clear()
-            while self._waiting:
-                failures = 0 if await self._commit(rows) else failures + 1
-                if failures:
-                    await self._pause(failures)
-
-    async def _commit(self, rows: Rows) -> bool:
-        """Write the oldest rows; they leave the queue only once they are committed."""
-        try:
-            await self._append(rows, tuple(islice(self._waiting.values(), BATCH)))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the rows stay and are tried again
-            sink.count_failure(NAME)
-            self._complain("append", words_of(error))
-            return False
-        return True
-
-    async def _append(self, rows: Rows, batch: Sequence[AuditRow]) -> None:
-        """Write a batch; one that is refused is halved until the row that is to blame stands alone."""
-        try:
-            await rows.append(batch)
-        except RowRefused as error:
-            if len(batch) == 1:
-                self._put_aside(batch[0], error)
-                return
-            middle = len(batch) // 2
-            await self._append(rows, batch[:middle])
-            await self._append(rows, batch[middle:])
-        else:
-            self._forget(batch)
-            self._committed.add(len(batch))
-
-    def _put_aside(self, row: AuditRow, error: RowRefused) -> None:
-        self._forget((row,))
-        sink.count_failure(NAME)
-        self._complain("append", words_of(error), ERROR, id=row.id)
-
-    def _forget(self, rows: Sequence[AuditRow]) -> None:
-        for row in rows:
-            self._waiting.pop(row.id, None)  # none where it was dropped meanwhile
-
-    async def _pause(self, failures: int) -> None:
-        """Wait longer each time; a stop cuts a long wait short, since the database may be back."""
-        if self._stopping.is_set():
-            await asyncio.sleep(self._pauses[min(failures, len(self._pauses), STOP_STEPS) - 1])
+        """Write what waits, then end. What is not in the log stays in the journal, for whoever is next."""
+        self._end_floods(0)
+        if not self._clerk or not self._task:
             return
-        with suppress(TimeoutError):
-            seconds = self._pauses[min(failures, len(self._pauses)) - 1]
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+        self._clerk.stop()
+        try:
+            await self._task
+        finally:
+            self._task.cancel()
+            await self._leave()
 
-    def _complain(self, verb: str, error: str, level: int = WARNING, **known: str) -> None:
-        waiting = len(self._waiting)
-        log.say(names.SINK_FAILED, level, sink=NAME, verb=verb, error=error, waiting=waiting, **known)
+    async def _leave(self) -> None:
+        journal, lost = self.book.journal, len(self.book.memory)
+        if lost:
+            sink.count_failure(NAME, lost)
+            log.say(names.SINK_FAILED, WARNING, sink=NAME, verb="stop", error="rows were lost", waiting=lost)
+        if self.equipment and self.equipment.sealing:
+            await self.equipment.sealing.seal(force=True)
+        if journal:
+            await journal.close()
+
+    def _end_floods(self, seconds: float = SECONDS) -> None:
+        for window in self._floods.over(time.monotonic(), seconds):
+            if window.shared_id:
+                self.book.close_shared(window.shared_id, window.shared)
+        if self._clerk:
+            self._clerk.wake()
+
+
+def _cautioned(folder: Path) -> None:
+    """Say where a journal may not last; raises JournalError where it may not be at all."""
+    kind = volume.admit(folder)
+    if caution := volume.caution(kind):
+        log.say(names.JOURNAL_UNSAFE, WARNING, error=f"The journal is on {kind}: {caution}.")

@@ -16,7 +16,7 @@ LOOK_SECONDS = 3.0
 
 
 class Dependency(Struct, frozen=True):
-    """How one dependency is: `up` or `degraded`, and a few words."""
+    """How one dependency is: `up`, `degraded` or `not_ready`, and a few words."""
 
     status: str
     detail: str
@@ -68,6 +68,6 @@ async def look(check: Check) -> Dependency:
 
 def overall(found: Mapping[str, Dependency], *, stopping: bool) -> str:
     """The worst of them; a process that stops is not ready."""
-    if stopping:
+    if stopping or any(each.status == "not_ready" for each in found.values()):
         return "not_ready"
     return "ready" if all(each.status == "up" for each in found.values()) else "degraded"

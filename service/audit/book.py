@@ -1,0 +1,120 @@
+"""What the audit writes down at once, by plain calls: intents, rows, floods; in the journal, else in memory.
+
+Refuses to lose a row because a disk is full: what the journal does not take waits in memory for the database.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import structs
+
+from service.audit import entries
+from service.audit.gap import Gap
+from service.audit.journal import Journal
+from service.audit.ledger import Ledger, Waiting
+from service.audit.numbers import Numbers
+from service.audit.row import AuditRow, counted
+from service.errors import AuditUnwritable
+from telemetry import sink
+from telemetry.record import TurnOpening
+
+NAME = "audit"
+CAPACITY = 10_000
+"""Rows kept in memory alone, while the journal cannot be written; further ones are counted as failures."""
+UNKEPT = "Nothing can be recorded just now."
+
+
+class Book:
+    """The audit of one process, as it is written; `journal` is None before the start."""
+
+    def __init__(self, folder: Path, capacity: int = CAPACITY) -> None:
+        self.journal: Journal | None = None
+        self.memory: deque[AuditRow] = deque()
+        self.gap, self.ledger = Gap(), Ledger(self.waiting)
+        self.size_of_log: Callable[[], int] = lambda: 0
+        self.released = 0
+        self._folder, self._capacity, self._numbers = folder, capacity, Numbers()
+        self._unkept: set[str] = set()
+        self._shared: dict[str, AuditRow] = {}
+
+    def begin(self, opening: TurnOpening) -> bool:
+        """Write a turn's intent; whether it is kept."""
+        self.ledger.begin()
+        fact = entries.Begun(self._numbers.open(opening.turn_id), opening)
+        try:
+            self._living().intend(opening.turn_id, entries.encode(fact))
+        except AuditUnwritable:
+            self._unkept.add(opening.turn_id)
+            return False
+        return True
+
+    def kept(self, turn_id: str) -> bool:
+        """Whether a turn that began has its intent."""
+        return turn_id not in self._unkept
+
+    def close(self, row: AuditRow) -> None:
+        """Write a row, for good."""
+        if row.id not in self._numbers:
+            self.ledger.begin()
+        number = self._numbers.close(row.id)
+        writer = self.journal.writer if self.journal else None
+        row = structs.replace(row, writer=writer, writer_seq=number.seq, writer_low=number.low)
+        self._unkept.discard(row.id)
+        if not self.journal or not self.journal.settle(row.id, entries.encode(row)):
+            self._remember(row)
+
+    def share(self, row: AuditRow) -> None:
+        """Write the first of many like rows; it is open until `close_shared`."""
+        self.ledger.begin()
+        seq = self._numbers.open(row.id)
+        self._shared[row.id] = row
+        with suppress(AuditUnwritable):
+            self._living().share(row.id, entries.encode(structs.replace(row, writer_seq=seq)))
+            return
+        self._unkept.add(row.id)
+
+    def add(self, row_id: str) -> None:
+        """One more stands behind a shared row; memory counts it too."""
+        with suppress(AuditUnwritable, KeyError):
+            self._living().add(row_id)
+
+    def close_shared(self, row_id: str, count: int) -> None:
+        """Write a shared row with what it came to."""
+        self.close(counted(self._shared.pop(row_id), count))
+
+    def waiting(self) -> Waiting:
+        """What is not in the database, counted where it is."""
+        journal, memory = self.journal, len(self.memory)
+        if journal is None:
+            return Waiting(rows=memory + len(self._numbers))
+        rows = journal.open_entries + len(self._unkept) + journal.rows_written - self.released + memory
+        return Waiting(
+            rows=rows,
+            bytes=journal.size,
+            oldest=journal.oldest,
+            log_size=self.size_of_log(),
+            disk_free=_free(self._folder),
+        )
+
+    def _living(self) -> Journal:
+        if self.journal is None:
+            raise AuditUnwritable(UNKEPT)
+        return self.journal
+
+    def _remember(self, row: AuditRow) -> None:
+        self.memory.append(row)
+        if len(self.memory) > self._capacity:
+            self.memory.popleft()
+            sink.count_failure(NAME)
+
+
+def _free(folder: Path) -> int:
+    """Bytes that may still be written there; 0 where nobody knows."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return 0
+    return found.f_bavail * found.f_frsize

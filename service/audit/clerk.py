@@ -1,0 +1,168 @@
+"""The audit's one task: brings rows from journal and memory into the log, and has the log sealed.
+
+Refuses to hurry while turns run: after an outage it pauses as long as it works, so that no answer waits.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from logging import INFO, WARNING
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+from service.audit import entries
+from service.audit.book import NAME, Book
+from service.audit.drain import BATCH, Drain
+from telemetry import log, names, sink
+from telemetry.failure import words_of
+
+PAUSES = (0.05, 0.5, 2.0, 5.0)
+"""Seconds between attempts while the database is away, at most; the last one repeats."""
+LINGER = 0.01
+"""Seconds that a row waits for others to be committed with it."""
+TICK = 1.0
+"""Seconds between looks at what nobody wakes the clerk for."""
+ADOPT = 30.0
+"""Seconds between looks for dead writers."""
+FEW = 64
+"""Rows a batch while turns run: it keeps the interpreter for no longer than they notice."""
+
+
+class Sealing(Protocol):
+    """Signs the log's head from time to time."""
+
+    async def seal(self, *, force: bool = False) -> object:
+        """Sign it where it is due."""
+        ...
+
+
+class Estates(Struct, frozen=True):
+    """Where dead writers' journals are, the keys they may be written with, and the log they are for."""
+
+    folder: Path
+    keys: Sequence[bytes]
+    log_id: str
+
+
+class Clerk:
+    """Works until it is told to stop; then until nothing is left, or the database does not answer."""
+
+    def __init__(
+        self,
+        book: Book,
+        drain: Drain,
+        sealing: Sealing | None,
+        estates: Estates | None,
+        pauses: Sequence[float] = PAUSES,
+    ) -> None:
+        self._book, self._drain, self._sealing, self._estates = book, drain, sealing, estates
+        self._pauses = pauses
+        self._woken, self._stopping = asyncio.Event(), asyncio.Event()
+        self._adopted_at = float("-inf")
+        self._failed = False
+
+    def wake(self) -> None:
+        """There is something to do."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Finish what is there, then end."""
+        self._stopping.set()
+        self._woken.set()
+
+    async def work(self) -> None:
+        """Do everything, for ever."""
+        failures = 0
+        while True:
+            try:
+                busy = await self._round()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the rows stay and are tried again
+                failures += 1
+                _complain(error, self._book)
+                if self._stopping.is_set() and failures > len(self._pauses):
+                    return
+                await self._pause(failures)
+                continue
+            failures = 0
+            if not busy and self._stopping.is_set():
+                return
+            if not busy:
+                await self._wait()
+
+    async def _round(self) -> bool:
+        """One batch of each; whether there is more."""
+        busy = await self._from_memory() | await self._from_journal()
+        if not busy:
+            await self._look_around()
+        return busy
+
+    async def _from_memory(self) -> bool:
+        rows = tuple(self._book.memory)[:BATCH]
+        if rows:
+            await self._drain.commit(rows)
+            for _ in rows:
+                self._book.memory.popleft()
+        return bool(rows)
+
+    async def _from_journal(self) -> bool:
+        journal = self._book.journal
+        if journal is None:
+            return False
+        began = asyncio.get_running_loop().time()
+        batch = journal.take(FEW if journal.open_entries else BATCH)
+        if batch.rows:
+            await self._drain.commit([entries.row(each.content) for each in batch.rows])
+        journal.release(batch)
+        self._book.released += len(batch.rows)
+        if journal.open_entries and batch.more:
+            await asyncio.sleep(asyncio.get_running_loop().time() - began)
+        return bool(batch.rows) or batch.more
+
+    async def _look_around(self) -> None:
+        """What has its own time: a journal that could not be written, dead writers, the seal."""
+        await self._mend()
+        now = asyncio.get_running_loop().time()
+        if self._estates and now - self._adopted_at >= ADOPT and not self._stopping.is_set():
+            await self._drain.inherit(self._estates.folder, self._estates.keys, self._estates.log_id)
+            self._adopted_at = now
+        if self._sealing:
+            await self._sealing.seal()
+
+    async def _mend(self) -> None:
+        journal = self._book.journal
+        if journal is None or journal.writable:
+            return
+        if not self._failed:
+            self._failed = True
+            log.say(names.JOURNAL_UNSAFE, WARNING, error=journal.fault)
+        if await journal.try_again():
+            self._failed = False
+            log.say(names.JOURNAL_MENDED, INFO)
+            if row := self._book.gap.taken():
+                self._book.close(row)
+                self._woken.set()
+
+    async def _wait(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TICK):
+                await self._woken.wait()
+            if not self._stopping.is_set():
+                await asyncio.sleep(LINGER)
+        self._woken.clear()
+
+    async def _pause(self, failures: int) -> None:
+        """Wait longer each time, not as long as others; a stop cuts it short: the database may be back."""
+        longest = self._pauses[min(failures, len(self._pauses)) - 1]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest * random.uniform(0.5, 1)):  # noqa: S311 - no secret
+                await self._stopping.wait()
+                await asyncio.sleep(self._pauses[0])
+
+
+def _complain(error: BaseException, book: Book) -> None:
+    sink.count_failure(NAME)
+    waiting = book.waiting().rows
+    log.say(names.SINK_FAILED, WARNING, sink=NAME, verb="append", error=words_of(error), waiting=waiting)

@@ -1,0 +1,21 @@
+"""A turn whose process died -> the record of it: known is how it began, and that nobody ended it.
+
+Refuses to guess what it cost: tokens nobody reported are none.
+"""
+
+from service.errors import ServiceError, classify
+from telemetry.failure import Code
+from telemetry.record import Ending, Outcome, TurnOpening, TurnRecord
+
+
+class Interrupted(ServiceError):
+    """The process ended before the turn did, and without a word."""
+
+    code = Code.SHUTTING_DOWN
+    outcome = Outcome.INTERRUPTED
+
+
+def record_of(opening: TurnOpening) -> TurnRecord:
+    """The record that the process would have built; its time is unknown, and 0."""
+    failure = classify(Interrupted("The service ended before the answer was complete."))
+    return TurnRecord(opening=opening, seconds=0.0, ending=Ending(Outcome.INTERRUPTED, failure))
