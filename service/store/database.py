@@ -10,6 +10,7 @@ from piccolo.querystring import QueryString
 from service.errors import DatabaseError
 from service.seal.vault import Vault
 from service.store.audit import AuditStore
+from service.store.checkpoints import Checkpoints
 from service.store.conversations import ConversationStore
 from service.store.engine import StoreEngine, promptly
 from service.store.idempotency import IdempotencyStore
@@ -18,6 +19,7 @@ from service.store.migration import read_migrations
 from service.store.postgres.engine import PoolEngine, open_pool
 from service.store.postgres.location import is_server, location_of
 from service.store.postgres.migrate import migrate as migrate_server
+from service.store.proofs import Proofs
 from service.store.questions import Questions
 from service.store.sessions import SessionStore
 from service.store.sqlite.engine import WalEngine
@@ -41,6 +43,8 @@ class Database:
         self.idempotency = IdempotencyStore(engine)
         self.sessions = SessionStore(engine)
         self.questions = Questions(engine)
+        self.checkpoints = Checkpoints(engine)
+        self.proofs = Proofs(engine)
 
     async def ping(self) -> None:
         """Ask the database for a sign of life, for two seconds; does not wait for writes.

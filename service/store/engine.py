@@ -97,6 +97,10 @@ class StoreEngine(Engine[Any]):
         """Run one SELECT that may take long, outside any transaction; nobody waits behind it to sign in."""
         return await self.run_querystring(querystring)
 
+    @abstractmethod
+    async def tuples(self, querystring: QueryString) -> list[tuple[Any, ...]]:
+        """The same, each row as a tuple: for those who read a whole log."""
+
     async def run_ddl(
         self,
         ddl: str,

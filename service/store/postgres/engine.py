@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 import asyncpg
+from piccolo.querystring import QueryString
 
 from service.errors import DatabaseError
 from service.store.engine import UNDONE, Ask, Batch, Load, Script, StoreEngine
@@ -53,6 +54,11 @@ class PoolEngine(StoreEngine):
     async def run_script(self, script: Callable[[], Script[T]]) -> T:
         """Run a script on a connection of its own, under an advisory lock."""
         return await self._use(partial(_follow if self._held() else _follow_alone, script))
+
+    async def tuples(self, querystring: QueryString) -> list[tuple[Any, ...]]:
+        """Run one SELECT that may take long; each row as a tuple."""
+        sql, arguments = querystring.compile_string(engine_type=self.engine_type)
+        return [*map(tuple, await self._use(lambda line: line.fetch(sql, *arguments)))]
 
     async def close(self) -> None:
         """Finish what was accepted and close the connections, by force where one does not come back."""

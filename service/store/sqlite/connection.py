@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from service.errors import DatabaseError
@@ -111,6 +111,24 @@ def rows(sql: str, arguments: Sequence[object], connection: sqlite3.Connection) 
     cursor = connection.execute(sql, arguments)
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def tuples(sql: str, arguments: Sequence[object], connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """Run one statement and give all its rows; what is no UTF-8 comes as surrogates, which nothing hashes."""
+    try:
+        return connection.execute(sql, arguments).fetchall()
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):  # it is ours to decode, not the database's: there is no code
+            raise
+    connection.text_factory = _escaping
+    try:
+        return connection.execute(sql, arguments).fetchall()
+    finally:
+        connection.text_factory = str
+
+
+def _escaping(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def begin(connection: sqlite3.Connection) -> None:

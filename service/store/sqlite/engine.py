@@ -14,7 +14,16 @@ from piccolo.querystring import QueryString
 
 from service.errors import DatabaseError
 from service.store.engine import MISSED, Ask, Batch, Load, Script, StoreEngine
-from service.store.sqlite.connection import Connection, begin, commit, immediately, inside, roll_back, rows
+from service.store.sqlite.connection import (
+    Connection,
+    begin,
+    commit,
+    immediately,
+    inside,
+    roll_back,
+    rows,
+    tuples,
+)
 
 T = TypeVar("T")
 
@@ -48,6 +57,11 @@ class WalEngine(StoreEngine):
         """Run one SELECT that may take long, on a connection of its own."""
         sql, arguments = querystring.compile_string(engine_type=self.engine_type)
         return await self.asker.run(partial(rows, sql, arguments))
+
+    async def tuples(self, querystring: QueryString) -> list[tuple[Any, ...]]:
+        """The same, each row as a tuple."""
+        sql, arguments = querystring.compile_string(engine_type=self.engine_type)
+        return await self.asker.run(partial(tuples, sql, arguments))
 
     async def close(self) -> None:
         """Finish what was accepted and end the threads; again: nothing."""
