@@ -77,17 +77,18 @@ class Clerk:
         """Do everything, for ever."""
         failures = 0
         while True:
+            stopping = self._stopping.is_set()  # before the round: what comes during it is still seen
             try:
                 busy = await self._round()
             except Exception as error:  # noqa: BLE001 - whatever it is, the rows stay and are tried again
                 failures += 1
                 _complain(error, self._book)
-                if self._stopping.is_set() and failures > len(self._pauses):
+                if stopping and failures > len(self._pauses):
                     return
                 await self._pause(failures)
                 continue
             failures = 0
-            if not busy and self._stopping.is_set():
+            if not busy and stopping:
                 return
             if not busy:
                 await self._wait()

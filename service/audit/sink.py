@@ -144,13 +144,15 @@ class AuditSink:
     async def stop(self) -> None:
         """Write what waits, then end. What is not in the log stays in the journal, for whoever is next."""
         self._end_floods(0)
-        if not self._clerk or not self._task:
-            return
-        self._clerk.stop()
         try:
-            await self._task
+            if self._clerk and self._task:
+                self._clerk.stop()
+                await self._task
+            if self._clerk and self.equipment and self.equipment.sealing:
+                await self.equipment.sealing.seal(force=True)
         finally:
-            self._task.cancel()
+            if self._task:
+                self._task.cancel()
             await self._leave()
 
     async def _leave(self) -> None:
@@ -158,9 +160,9 @@ class AuditSink:
         if lost:
             sink.count_failure(NAME, lost)
             log.say(names.SINK_FAILED, WARNING, sink=NAME, verb="stop", error="rows were lost", waiting=lost)
-        if self.equipment and self.equipment.sealing:
-            await self.equipment.sealing.seal(force=True)
+            self.book.memory.clear()
         if journal:
+            self.book.journal, self.book.released = None, 0
             await journal.close()
 
     def _end_floods(self, seconds: float = SECONDS) -> None:
