@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from service import failpoint
 from service.audit.outlet import Outlet
 from service.audit.signing import LogKey
 from service.errors import DatabaseError
@@ -77,7 +78,9 @@ class Sealing:
             return False
         self._quiet_since = now
         if kept:
+            failpoint.reached("checkpoint.made")
             self._tell(kept)
+            failpoint.reached("checkpoint.told")
         return kept is not None
 
     async def covering(self) -> Kept:

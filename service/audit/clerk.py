@@ -13,6 +13,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from service import failpoint
 from service.audit import entries
 from service.audit.book import NAME, Book
 from service.audit.drain import BATCH, Drain
@@ -116,7 +117,9 @@ class Clerk:
         batch = journal.take(FEW if journal.open_entries else BATCH)
         if batch.rows:
             await self._drain.commit([entries.row(each.content) for each in batch.rows])
+        failpoint.reached("clerk.release.before")
         journal.release(batch)
+        failpoint.reached("clerk.release.after")
         self._book.released += len(batch.rows)
         if journal.open_entries and batch.more:
             await asyncio.sleep(asyncio.get_running_loop().time() - began)

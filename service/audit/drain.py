@@ -11,7 +11,8 @@ from typing import Protocol, TypeVar
 
 from msgspec import Struct, structs
 
-from service.audit import entries, failpoint
+from service import failpoint
+from service.audit import entries
 from service.audit.interrupted import record_of
 from service.audit.journal import Estate, Left, adopt
 from service.audit.ledger import Ledger
@@ -106,10 +107,12 @@ class Drain:
     async def _put_aside(self, row: AuditRow, error: RowRefused) -> Settled:
         sink.count_failure(NAME)
         log.say(names.SINK_FAILED, ERROR, sink=NAME, verb="append", error=words_of(error), id=row.id)
+        failpoint.reached("drain.aside.before")
         try:
             await self._rows.quarantine(row, error.detail, entries.encode(row))
         except RowRefused:
             return Settled(lost=1)
+        failpoint.reached("drain.aside.after")
         return Settled(aside=1)
 
     async def _inherit(self, estate: Estate) -> None:
@@ -118,6 +121,7 @@ class Drain:
             rows = [entries.row(each.content) for each in batch.rows]
             await self._adopted(rows)
             last = max(last, *(row.writer_seq or 0 for row in rows))
+            failpoint.reached("drain.inherit.forget")
             await asyncio.to_thread(estate.forget, batch.upto)
         await self._finish(estate, last)
         await asyncio.to_thread(estate.done)
@@ -137,7 +141,9 @@ class Drain:
         settled = await self._adopted(rows)
         for row, record in closed:
             if record and row.id in settled.fresh:
+                failpoint.reached("drain.inherit.tell")
                 self._tell(record)
+        failpoint.reached("drain.inherit.told")
 
     async def _adopted(self, rows: Sequence[AuditRow]) -> Settled:
         """Commit rows that somebody else owed; they are owed by us only once they are there."""

@@ -10,7 +10,7 @@ from typing import Self
 
 from msgspec import Struct
 
-from service.audit import failpoint
+from service import failpoint
 from service.audit.journal import ownership
 from service.audit.journal.cipher import Cipher
 from service.audit.journal.disk import Disk, OsDisk

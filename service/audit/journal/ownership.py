@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from service.audit import failpoint
+from service import failpoint
 from service.audit.journal.disk import Disk
 from service.errors import JournalError
 

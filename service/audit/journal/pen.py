@@ -6,7 +6,7 @@ Refuses to use a number twice: that of a frame which could not be written is nev
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from service.audit import failpoint
+from service import failpoint
 from service.audit.journal import entry, header
 from service.audit.journal.cipher import Cipher
 from service.audit.journal.disk import Disk

@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from service.audit import failpoint
+from service import failpoint
 from service.audit.journal.disk import Disk
 
 NAME = "reserve"

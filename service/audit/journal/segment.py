@@ -7,7 +7,7 @@ import errno
 from contextlib import suppress
 from pathlib import Path
 
-from service.audit import failpoint
+from service import failpoint
 from service.audit.journal import header
 from service.audit.journal.disk import Disk
 from service.audit.journal.frame import framed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from service.audit import failpoint
+from service import failpoint
 from service.audit.journal.disk import Disk
 from service.audit.journal.segment import Segment
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from service.audit import failpoint
+from service import failpoint
 from service.audit.journal.disk import Disk
 
 T = TypeVar("T")
@@ -22,13 +22,15 @@ class Syncer:
     """One daemon thread. `mark` and `submit` are called by the journal's thread, as is `absorb`.
 
     `synced(ticket, error)` is called by `absorb` for each group; `wake` is called by the thread when there is
-    something to absorb. Without `start` nothing runs until `work` is called.
+    something to absorb. Without `start` nothing runs until `work` is called; `clock` tells seconds.
     """
 
-    def __init__(self, disk: Disk, *, start: bool = True) -> None:
+    def __init__(
+        self, disk: Disk, *, start: bool = True, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.synced: Callable[[int, OSError | None], None] = lambda _ticket, _error: None
         self.wake: Callable[[], None] = lambda: None
-        self._disk = disk
+        self._disk, self._clock = disk, clock
         self._changed = threading.Condition()
         self._files: dict[int, None] = {}
         self._folders: dict[Path, None] = {}
@@ -98,14 +100,14 @@ class Syncer:
             self._thread.join()
 
     def _expect(self, seconds: float) -> None:
-        due = time.monotonic() + seconds
+        due = self._clock() + seconds
         if due < self._due:
             self._due = due
             self._changed.notify()
 
     def _group(self) -> Callable[[], Callable[[], None]] | None:
         """Everything that is marked, as one job, if it is time."""
-        if self._held or self._due > time.monotonic():
+        if self._held or self._due > self._clock():
             return None
         files, folders = tuple(self._files), tuple(self._folders)
         self._due = _NEVER
@@ -147,4 +149,4 @@ class Syncer:
         """Seconds until something is due, None where nothing is."""
         if self._held or self._due == _NEVER:
             return None
-        return max(self._due - time.monotonic(), 0.0)
+        return max(self._due - self._clock(), 0.0)

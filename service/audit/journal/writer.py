@@ -7,7 +7,7 @@ are called in one thread; waiting for the disk is done in the syncer's.
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
-from service.audit import failpoint
+from service import failpoint
 from service.audit.journal.entry import Kind, total
 from service.audit.journal.opened import Opened
 from service.audit.journal.pen import Pen

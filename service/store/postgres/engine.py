@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 import asyncpg
 from piccolo.querystring import QueryString
 
+from service import failpoint
 from service.errors import DatabaseError
 from service.store.engine import UNDONE, Ask, Batch, Load, Script, StoreEngine
 from service.store.postgres.faults import CLOSED, DRIVER, FORM, translated
@@ -154,8 +155,10 @@ async def run_on(line: Line, work: Callable[[Line], Awaitable[T]], seconds: floa
 async def commit(line: Line) -> None:
     """Make the transaction's changes last."""
     # A transaction in which a statement has failed is rolled back by COMMIT, and that is no error to asyncpg.
+    failpoint.reached("store.commit.before")
     if await line.execute("COMMIT") != "COMMIT":
         raise DatabaseError(UNDONE)
+    failpoint.reached("store.commit.after")
 
 
 async def _begin(line: Line) -> None:
@@ -182,6 +185,7 @@ async def _follow_alone(script: Callable[[], Script[T]], line: Line) -> T:
 
 async def _follow(script: Callable[[], Script[T]], line: Line) -> T:
     await line.execute(f"SELECT pg_advisory_xact_lock({SCRIPTS})")
+    failpoint.reached("store.script.begun")
     steps = script()
     try:
         step = next(steps)
@@ -194,6 +198,7 @@ async def _follow(script: Callable[[], Script[T]], line: Line) -> T:
 async def _take(step: Ask | Load, line: Line) -> list[dict[str, Any]]:
     if isinstance(step, Load):
         await line.copy_records_to_table(step.table, records=step.rows, columns=step.columns)
+        failpoint.reached("store.script.loaded")
         return []
     sql, arguments = step.query.compile_string(engine_type="postgres")
     return [dict(row) for row in await line.fetch(sql, *arguments)]

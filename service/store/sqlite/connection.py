@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from service import failpoint
 from service.errors import DatabaseError
 from service.store.engine import UNDONE
 from service.store.sqlite.faults import CLOSED, primary_code, translated
@@ -139,7 +140,9 @@ def begin(connection: sqlite3.Connection) -> None:
 
 def commit(connection: sqlite3.Connection) -> None:
     """Make the transaction's changes last."""
+    failpoint.reached("store.commit.before")
     connection.execute("COMMIT")
+    failpoint.reached("store.commit.after")
 
 
 def roll_back(connection: sqlite3.Connection) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from piccolo.querystring import QueryString
 
+from service import failpoint
 from service.errors import DatabaseError
 from service.store.engine import MISSED, Ask, Batch, Load, Script, StoreEngine
 from service.store.sqlite.connection import (
@@ -63,6 +64,11 @@ class WalEngine(StoreEngine):
         sql, arguments = querystring.compile_string(engine_type=self.engine_type)
         return await self.asker.run(partial(tuples, sql, arguments))
 
+    async def alone(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do work on the writer in no transaction, while nobody else in this process writes."""
+        async with self._turnstile():
+            return await self.writer.run(work)
+
     async def close(self) -> None:
         """Finish what was accepted and end the threads; again: nothing."""
         try:
@@ -106,6 +112,7 @@ def _run_batches(batches: Sequence[Batch], connection: sqlite3.Connection) -> No
 
 
 def _follow(script: Callable[[], Script[T]], engine_type: str, connection: sqlite3.Connection) -> T:
+    failpoint.reached("store.script.begun")
     steps, found = script(), list[dict[str, Any]]()
     try:
         step = next(steps)
@@ -125,4 +132,5 @@ def _take(step: Ask | Load, engine_type: str, connection: sqlite3.Connection) ->
     # A row that a trigger ignores would be lost in silence.
     if connection.executemany(sql, step.rows).rowcount not in {len(step.rows), -1}:
         raise DatabaseError(MISSED)
+    failpoint.reached("store.script.loaded")
     return []

@@ -31,6 +31,23 @@ NAMES = (
     "estate.unlink",
     "estate.rmdir.before",
     "estate.rmdir.after",
+    "drain.append.before",
+    "drain.append.after",
+    "drain.aside.before",
+    "drain.aside.after",
+    "drain.inherit.forget",
+    "drain.inherit.tell",
+    "drain.inherit.told",
+    "clerk.release.before",
+    "clerk.release.after",
+    "store.script.begun",
+    "store.script.loaded",
+    "store.commit.before",
+    "store.commit.after",
+    "checkpoint.made",
+    "checkpoint.told",
+    "sink.opened",
+    "sink.closed",
 )
 """Every name there is; `journal.write.half` ends within a frame, half of which is written."""
 
