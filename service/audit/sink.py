@@ -13,6 +13,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from config.settings import Settings
+from service import failpoint
 from service.audit.book import CAPACITY, NAME, UNKEPT, Book
 from service.audit.clerk import PAUSES, Clerk, Estates, Sealing
 from service.audit.drain import Drain, Rows
@@ -68,6 +69,7 @@ class AuditSink:
         """Write down that a turn begins."""
         if not self.book.begin(opening) and not self.refuses:
             self.book.gap.add()
+        failpoint.reached("sink.opened")
 
     def closed(self, record: TurnRecord) -> None:
         """Write the turn's row; one of a flood of refusals is added to the row they share."""
@@ -79,6 +81,7 @@ class AuditSink:
             asyncio.get_running_loop().call_later(SECONDS, self._end_floods)
         else:
             self.book.add(window.shared_id)
+        failpoint.reached("sink.closed")
 
     def note(self, row: AuditRow) -> None:
         """Write a row, whatever it is about."""
