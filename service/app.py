@@ -116,7 +116,7 @@ async def build_sealing(settings: Settings, database: Database, derived: Derived
         DatabaseError: the log does not say its name.
     """
     log_id = await database.audit.log_id()
-    key = log_key(settings.audit.signing_key, derived.signing_seed, log_id)
+    key = log_key(settings.audit.signing_key, derived.signing_seeds, log_id)
     return Sealing(database.checkpoints, key, outlets(settings.audit), microseconds)
 
 

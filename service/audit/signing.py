@@ -3,6 +3,8 @@
 Refuses a configured key that is none of Ed25519, by the name of its variable and without a word of its text.
 """
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from config import Secret, SettingsError
@@ -15,10 +17,11 @@ PREFIX = "parley/"
 
 
 class LogKey(Struct, frozen=True):
-    """Signs for one log, which `origin` names."""
+    """Signs for one log, which `origin` names; `earlier` keys of the installation may have signed before."""
 
     origin: str
     signer: Signer
+    earlier: tuple[keys.PublicKey, ...] = ()
 
     @property
     def public(self) -> keys.PublicKey:
@@ -40,24 +43,28 @@ class LogKey(Struct, frozen=True):
         return self.signer.note(Checkpoint(self.origin, size, root, at, chain))
 
 
-def signer(configured: Secret | None, seed: bytes) -> Signer:
-    """The signer of AGENT_AUDIT_SIGNING_KEY, or of the derived seed (32 bytes) where that is unset.
+def configured_signer(configured: Secret | None) -> Signer | None:
+    """The signer of AGENT_AUDIT_SIGNING_KEY; None where that is unset.
 
     Raises:
-        SettingsError: the configured key is none.
+        SettingsError: it is no key.
     """
     if configured is None:
-        return Signer(keys.derived(seed))
+        return None
     try:
         return Signer(keys.private_key(configured.reveal()))
     except keys.KeyUnreadable as error:
         raise SettingsError((f"{VARIABLE}: {error.detail}",)) from None
 
 
-def log_key(configured: Secret | None, seed: bytes, log_id: str) -> LogKey:
-    """The key of a log; its arguments are those of `signer`, and the log's id (32 hex characters).
+def log_key(configured: Secret | None, seeds: Sequence[bytes], log_id: str) -> LogKey:
+    """The key of a log by its id (32 hex characters): the configured one, else that of the first seed.
 
     Raises:
         SettingsError: the configured key is none.
     """
-    return LogKey(PREFIX + log_id, signer(configured, seed))
+    derived = [Signer(keys.derived(seed)) for seed in seeds]
+    signer = configured_signer(configured) or derived[0]
+    origin = PREFIX + log_id
+    earlier = [keys.PublicKey(each.public.raw, origin) for each in derived if each.public != signer.public]
+    return LogKey(origin, signer, tuple(earlier))

@@ -17,7 +17,8 @@ KEY_BYTES = 32
 class Derived:
     """The keys of this installation; `previous` is the root before the last rotation.
 
-    `masters` wrap the audit's data keys and `journals` seal journals, the newest first.
+    `masters` wrap the audit's data keys, `journals` seal journals, and of `signing_seeds` the first signs its
+    checkpoints: each has the newest first.
     """
 
     def __init__(self, root: Secret, previous: Secret | None = None) -> None:
@@ -27,7 +28,7 @@ class Derived:
         roots = (root, previous) if previous else (root,)
         self.masters = tuple(_expand(each, "audit master key") for each in roots)
         self.journals = tuple(_expand(each, "audit journal") for each in roots)
-        self.signing_seed = _expand(root, "audit signing key")
+        self.signing_seeds = tuple(_expand(each, "audit signing key") for each in roots)
         self._pseudonym = _expand(root, "user pseudonym")
 
     def pseudonym(self, user_id: str) -> str:

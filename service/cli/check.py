@@ -19,6 +19,7 @@ from msgspec import Struct
 from config import Loaded, SettingsError, load
 from config.settings import Settings
 from service.agent.anthropic import BASE_URL
+from service.audit.signing import configured_signer
 from service.cli import reach
 from service.errors import DatabaseError
 from service.store.probe import file_of, probe
@@ -57,6 +58,7 @@ def run(given: argparse.Namespace) -> int:
     """Look at everything at once; 0 all is well, 1 something is down, 2 the settings are wrong."""
     try:
         loaded = load()
+        configured_signer(loaded.settings.audit.signing_key)
     except SettingsError as error:
         _show(given, [Finding("settings", "down", problem) for problem in error.problems])
         return WRONG

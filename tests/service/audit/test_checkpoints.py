@@ -14,7 +14,7 @@ from service.seal.checkpoint import Verifier, read
 from service.seal.notes import checkpoints_in
 
 NOW = 1_764_000_000_123_456
-KEY = log_key(None, b"s" * 32, "0" * 32)
+KEY = log_key(None, [b"s" * 32], "0" * 32)
 
 
 class Kept(Struct, frozen=True):

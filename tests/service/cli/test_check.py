@@ -227,3 +227,11 @@ def test_a_folder_below_a_file_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(Down):
         folder(tmp_path / "file" / "journal")
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_signing_key_that_is_none_is_refused_by_name(parley, command):
+    said = parley(command, AGENT_AUDIT_SIGNING_KEY="hunter2")
+    assert said.status == 2
+    assert "AGENT_AUDIT_SIGNING_KEY: The private key" in said.out + said.err
+    assert "hunter2" not in said.out + said.err
