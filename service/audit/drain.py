@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from service import failpoint
 from service.audit import entries
-from service.audit.interrupted import record_of
+from service.audit.interrupted import in_the_name_of, record_of
 from service.audit.journal import Estate, Left, adopt
 from service.audit.ledger import Ledger
 from service.audit.row import AuditRow, counted, row_of
@@ -142,7 +142,8 @@ class Drain:
         for row, record in closed:
             if record and row.id in settled.fresh:
                 failpoint.reached("drain.inherit.tell")
-                self._tell(record)
+                with in_the_name_of(record.opening):
+                    self._tell(record)
         failpoint.reached("drain.inherit.told")
 
     async def _adopted(self, rows: Sequence[AuditRow]) -> Settled:
