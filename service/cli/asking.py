@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 
 from config.settings import Settings
 from service.audit.access import Access, Look, row_of
+from service.audit.deed import Doer
 from service.cli import state
 from service.errors import DatabaseError
 from service.store.database import Database, open_database
@@ -99,7 +100,7 @@ async def note(desk: Desk, look: Look, route: str, read: str | Filters) -> None:
         look=look,
         route=route,
         entity_id=read if isinstance(read, str) else request_id,
-        filters=said(filters) if filters else {},
+        filters=said(await desk.database.questions.unnamed(filters)) if filters else {},
         caller=None,
         request_id=request_id,
         trace_id=None,
@@ -108,6 +109,13 @@ async def note(desk: Desk, look: Look, route: str, read: str | Filters) -> None:
         system_user=_system_user(),
     )
     await desk.database.audit.append([row_of(access)])
+
+
+def doer() -> Doer:
+    """Who uses the command line, and that it is now."""
+    return Doer(
+        caller=None, request_id=ids.uuid7(), trace_id=None, at=microseconds(), system_user=_system_user()
+    )
 
 
 def show(desk: Desk, data: Any, words: Callable[[], str]) -> None:

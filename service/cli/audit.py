@@ -10,7 +10,7 @@ import msgspec
 
 from service.audit.access import Look
 from service.auth.derive import Derived
-from service.cli import asking, state
+from service.cli import asking, erase, retain, state
 from service.cli.asking import Desk, asked, plain
 from service.store.event import Event
 from service.web import events, export
@@ -34,6 +34,8 @@ def add(commands: Any) -> None:
     show.add_argument("id", type=asking.text, help="the event's id")
     asking.verb(verbs, "export", "write all events to stdout, newest first", _export, ExportQuery)
     asking.verb(verbs, "stats", "count events by kind, outcome and category", _stats, StatsQuery)
+    for each in (erase, retain):
+        each.add(verbs)
 
 
 async def _list(desk: Desk) -> int:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from piccolo.querystring import QueryString
 
 from service.errors import DatabaseError, NotFound
+from service.seal.vault import Vault
 from service.store.engine import StoreEngine
 from service.store.text import storable
 
@@ -39,17 +40,20 @@ INSERT INTO conversation_turn (turn_id, conversation_id, position, model, messag
 VALUES ({}, {}, {}, {}, {}, {}, {}) ON CONFLICT (turn_id) DO NOTHING
 """
 HIDE = """
-UPDATE conversation SET hidden_at = {}, title = ''
+UPDATE conversation SET hidden_at = {}
 WHERE id = {} AND user_id = {} AND hidden_at IS NULL RETURNING id
 """
 HIDE_EARLY = """
 INSERT INTO conversation (id, user_id, title, created_at, updated_at, hidden_at)
 VALUES ({}, {}, '', {}, {}, {})
-ON CONFLICT (id) DO UPDATE SET hidden_at = excluded.hidden_at, title = ''
+ON CONFLICT (id) DO UPDATE SET hidden_at = excluded.hidden_at
 WHERE conversation.user_id = excluded.user_id AND conversation.hidden_at IS NULL
 RETURNING id
 """
+HELD = "SELECT 1 AS held FROM audit_hold WHERE user_id = {}"
 EMPTY = "DELETE FROM conversation_turn WHERE conversation_id = {}"
+UNTITLE = "UPDATE conversation SET title = '' WHERE id = {}"
+ERASED = "SELECT 1 AS erased FROM audit_erased WHERE user_digest = {} AND erased_at >= {}"
 
 LAST = (1 << 62, "~")
 """A place after every conversation."""
@@ -83,17 +87,18 @@ class KeptConversation(Struct, frozen=True, kw_only=True):
 class ConversationStore:
     """The conversations of all users; every method raises DatabaseError."""
 
-    def __init__(self, engine: StoreEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: StoreEngine, vault: Vault) -> None:
+        self._engine, self._vault = engine, vault
 
     async def keep(self, user_id: str, title: str, turn: KeptTurn) -> bool:
         """Keep an answered turn, and the conversation where it is the first one; again: nothing.
 
-        False where the conversation is another's or was hidden meanwhile: then nothing is kept.
+        False where the conversation is another's, was hidden meanwhile, or the user was erased after asking:
+        then nothing is kept.
         """
         owner = turn.conversation_id, storable(user_id), storable(title), turn.asked_at, turn.answered_at
         async with self._engine.transaction():
-            if not await self._run(KEEP, *owner):
+            if await self._erased(storable(user_id), turn.asked_at) or not await self._run(KEEP, *owner):
                 return False
             await self._run(KEEP_TURN, *msgspec.structs.astuple(turn))
         return True
@@ -131,7 +136,7 @@ class ConversationStore:
         return [_conversation(row) for row in rows]
 
     async def hide(self, conversation_id: str, user_id: str, at: int, *, early: bool = False) -> None:
-        """Hide the conversation from `at` on and drop its history.
+        """Hide the conversation from `at` on and drop its history; that of a user under legal hold is kept.
 
         Args:
             conversation_id: which one.
@@ -147,7 +152,16 @@ class ConversationStore:
             sql, values = (HIDE_EARLY, (known, user, at, at, at)) if early else (HIDE, (at, known, user))
             if not await self._run(sql, *values):
                 raise NotFound(NOT_FOUND)
-            await self._run(EMPTY, known)
+            if not await self._run(HELD, user):
+                await self._run(EMPTY, known)
+                await self._run(UNTITLE, known)
+
+    async def _erased(self, user: str, asked_at: int) -> bool:
+        """Whether the user's records were erased after this was asked."""
+        for digest in self._vault.digests(user):
+            if await self._run(ERASED, digest, asked_at):
+                return True
+        return False
 
     async def _run(self, sql: str, *arguments: object) -> Sequence[dict[str, Any]]:
         return await self._engine.run_querystring(QueryString(sql, *arguments))

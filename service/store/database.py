@@ -13,14 +13,19 @@ from service.store.audit import AuditStore
 from service.store.checkpoints import Checkpoints
 from service.store.conversations import ConversationStore
 from service.store.engine import StoreEngine, promptly
+from service.store.erasure import Erasures
+from service.store.holds import Holds
 from service.store.idempotency import IdempotencyStore
 from service.store.keys import KeyStore
 from service.store.migration import read_migrations
+from service.store.opening import Opening
 from service.store.postgres.engine import PoolEngine, open_pool
 from service.store.postgres.location import is_server, location_of
 from service.store.postgres.migrate import migrate as migrate_server
 from service.store.proofs import Proofs
 from service.store.questions import Questions
+from service.store.retention import Retention
+from service.store.rotation import Rotation
 from service.store.sessions import SessionStore
 from service.store.sqlite.engine import WalEngine
 from service.store.sqlite.location import path_of, prepare
@@ -39,10 +44,15 @@ class Database:
         self._engine = engine
         self.audit = AuditStore(engine, vault)
         self.keys = KeyStore(engine)
-        self.conversations = ConversationStore(engine)
+        self.conversations = ConversationStore(engine, vault)
         self.idempotency = IdempotencyStore(engine)
         self.sessions = SessionStore(engine)
         self.questions = Questions(engine)
+        self.erasures = Erasures(engine, vault)
+        self.holds = Holds(engine, vault)
+        self.retention = Retention(engine, vault)
+        self.rotation = Rotation(engine, vault)
+        self.opening = Opening(engine, vault)
         self.checkpoints = Checkpoints(engine)
         self.proofs = Proofs(engine)
 

@@ -123,6 +123,12 @@ ROLE = (
     "WHERE user_id = {} ORDER BY created_at DESC LIMIT 1) AS newest) AS known "
     "ORDER BY created_at DESC LIMIT 1"
 )
+SUBJECT_ID = (
+    "SELECT id FROM audit_subject WHERE user_id = {} "
+    "UNION ALL SELECT subject_id FROM audit_event WHERE subject_id = {} LIMIT 1"
+)
+"""By a name, or by the random id itself, which is all that is left of somebody erased."""
+UNKNOWN = "unknown"
 STATS = (
     "SELECT event.entity_type, event.outcome, event.category, COUNT(*) AS row_count, "
     "SUM(event.count) AS events, MIN(event.created_at) AS oldest, MAX(event.created_at) AS newest "
@@ -168,6 +174,13 @@ class Questions:
         groups = [(_label(grouping, row["label"]), _sums(row)) for row in rows if row["part"] == 0]
         (total,) = (_sums(row) for row in rows if row["part"] == 1)
         return Usage(sorted(groups, key=_by_day if grouping is Grouping.DAY else _by_cost), total)
+
+    async def unnamed(self, filters: Filters) -> Filters:
+        """The filters as an event may keep them: the actor's name is replaced by the random id."""
+        if filters.actor is None:
+            return filters
+        rows = await self._engine.ask(QueryString(SUBJECT_ID, *[storable(filters.actor)] * 2))
+        return structs.replace(filters, actor=str(rows[0]["id"]) if rows else UNKNOWN)
 
     async def role_of(self, user_id: str) -> str | None:
         """The role a user had last, in a turn or by a new key; None for a user nobody has seen."""

@@ -28,7 +28,13 @@ from service.store.sqlite.connection import (
 
 T = TypeVar("T")
 
-WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=1", "recursive_triggers=1")
+WRITER_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=NORMAL",
+    "foreign_keys=1",
+    "recursive_triggers=1",
+    "secure_delete=ON",
+)
 READER_PRAGMAS = ("query_only=1", "wal_autocheckpoint=0")
 """The reader never checkpoints: SQLite before 3.51.3 may damage a file when two connections do at once."""
 

@@ -1,0 +1,145 @@
+"""parley audit erase, scrub, hold, release, holds: forget people, or forbid it.
+
+Refuses to forget anybody without a yes: said on a terminal, or given as --yes.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import structs
+
+from service.audit import erasure
+from service.audit.deed import Doer
+from service.cli import asking
+from service.cli.asking import Desk, plain
+from service.errors import Conflict, NotFound
+from service.store.erasure import Forgotten
+from service.web.parameters import Nothing
+from telemetry.timestamp import timestamp
+
+KEPT = "Events, sums and hashes stay. Names in backups and in other systems are not touched."
+
+
+def add(verbs: Any) -> None:
+    """Add the verbs' parsers."""
+    erase = asking.verb(
+        verbs, "erase", "forget people: names, texts, conversations, API keys", _erase, Nothing
+    )
+    erase.add_argument(
+        "--subject", action="append", default=[], type=asking.text, help="whom; may be repeated"
+    )
+    erase.add_argument("--subjects-from", type=Path, help="a file with one name a line")
+    erase.add_argument("--yes", action="store_true", help="do not ask")
+    asking.verb(verbs, "scrub", "clear the database's files of what was erased", _scrub, Nothing)
+    hold = asking.verb(verbs, "hold", "place a legal hold: nothing of this user's goes", _hold, Nothing)
+    hold.add_argument("--subject", required=True, type=asking.text, help="on whom")
+    hold.add_argument("--reason", required=True, type=asking.text, help="why; told to whoever is refused")
+    release = asking.verb(verbs, "release", "end a legal hold", _release, Nothing)
+    release.add_argument("--subject", required=True, type=asking.text, help="of whom")
+    asking.verb(verbs, "holds", "list the legal holds", _holds, Nothing)
+
+
+async def _erase(desk: Desk) -> int:
+    users = tuple(dict.fromkeys(_users(desk.given)))
+    if not users:
+        return _complain("name somebody by --subject or --subjects-from", 2)
+    if not (desk.given.yes or _agreed(users)):
+        return _complain("nobody was erased; --yes says that it is meant", 2)
+    told = [await _erased(desk, user) for user in users]
+    left = (await desk.database.erasures.scrub()).left if any(each["erased"] for each in told) else ()
+    asking.show(desk, {"subjects": told, "left": left}, lambda: "\n".join([*map(_line, told), *left, KEPT]))
+    return 0 if all(each["erased"] for each in told) and not left else 1
+
+
+async def _erased(desk: Desk, user: str) -> dict[str, Any]:
+    doer = asking.doer()
+    try:
+        done = await desk.database.erasures.erase(user, partial(_row, doer), doer.at)
+    except (NotFound, Conflict) as error:
+        return {"subject": user, "erased": False, "why": error.detail}
+    return {"subject": user, "erased": True, **msgspec.to_builtins(done)}
+
+
+def _row(doer: Doer, done: Forgotten) -> Any:
+    return erasure.erased(doer, **structs.asdict(done))
+
+
+def _line(told: dict[str, Any]) -> str:
+    name = plain(told["subject"])
+    if not told["erased"]:
+        return f"{name}: not erased: {plain(told['why'])}"
+    counts = (
+        f"{told['events']} events, {told['conversations']} conversations, {told['answers']} kept answers, "
+        f"{told['apiKeys']} API keys"
+    )
+    return f"{name}: erased ({counts}); known from now on as {told['subjectId']}"
+
+
+def _users(given: argparse.Namespace) -> Iterator[str]:
+    yield from given.subject
+    if given.subjects_from:
+        lines = given.subjects_from.read_text(encoding="utf-8").splitlines()
+        yield from (line for line in lines if line)
+
+
+def _agreed(users: Sequence[str]) -> bool:
+    """Whether somebody at a terminal says yes; nobody does where there is no terminal."""
+    if not sys.stdin.isatty():
+        return False
+    sys.stderr.write(f"Forget {', '.join(map(plain, users))}? It cannot be undone. Say yes: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() == "yes"
+
+
+async def _scrub(desk: Desk) -> int:
+    left = (await desk.database.erasures.scrub()).left
+    asking.show(desk, {"left": left}, lambda: "\n".join(left) or "nothing deleted is left")
+    return 1 if left else 0
+
+
+async def _hold(desk: Desk) -> int:
+    given, doer = desk.given, asking.doer()
+    try:
+        subject_id = await desk.database.holds.place(
+            given.subject, given.reason, partial(erasure.placed, doer), doer.at
+        )
+    except Conflict as error:
+        return _complain(error.detail, 1)
+    return _held(desk, subject_id, "is under legal hold")
+
+
+async def _release(desk: Desk) -> int:
+    given, doer = desk.given, asking.doer()
+    try:
+        subject_id = await desk.database.holds.release(
+            given.subject, partial(erasure.released, doer), doer.at
+        )
+    except NotFound as error:
+        return _complain(error.detail, 1)
+    return _held(desk, subject_id, "is under legal hold no longer")
+
+
+def _held(desk: Desk, subject_id: str, words: str) -> int:
+    told = {"subject": desk.given.subject, "subjectId": subject_id}
+    asking.show(desk, told, lambda: f"{plain(desk.given.subject)} {words}")
+    return 0
+
+
+async def _holds(desk: Desk) -> int:
+    told = [
+        {"subject": each.user_id, "reason": each.reason, "placedAt": timestamp(each.placed_at)}
+        for each in await desk.database.holds.list()
+    ]
+    lines = [f"{each['placedAt']}  {plain(each['subject'])}  {plain(each['reason'])}" for each in told]
+    asking.show(desk, told, lambda: "\n".join(lines) or "no holds")
+    return 0
+
+
+def _complain(said: str, status: int) -> int:
+    sys.stderr.write(f"parley: {plain(said)}\n")
+    return status
