@@ -37,15 +37,17 @@ from service.limits import Gate, MemoryLimiter
 from service.seal.vault import Vault
 from service.store.database import Database, open_database
 from service.tools import built_in
-from service.web import audit, chat, console, conversations, health, limits, problems, usage
+from service.web import audit, chat, console, conversations, health, limits, problems, usage, verification
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk, Note, unnoted
 from service.web.envelope import Envelope
 from service.web.health import Check, Dependency
 from service.web.idempotency import Keys
+from service.web.proofs import Prover
 from service.web.schema import page as schema
 from service.web.server_span import traced
 from service.web.session import credentials_of
+from service.web.verification import Verifying
 from service.web.watch import ModelWatch
 from telemetry import log, names
 from telemetry.failure import words_of
@@ -67,6 +69,13 @@ class House(Struct, frozen=True):
     database: Database
     derived: Derived
     sessions: Sessions
+
+
+class Records(Struct, frozen=True):
+    """The audit as the web face needs it: what proves it, and where a look at it is noted."""
+
+    sealing: Sealing
+    note: Note
 
 
 @asynccontextmanager
@@ -94,7 +103,7 @@ async def open_house(settings: Settings, root: Secret, base_url: str | None) -> 
         turns = build_turns(settings, guarded, model, database, _audit(sinks))
         rooms.push_async_callback(turns.stop)
         checks = build_checks(settings, database, watch, _audit(sinks))
-        app = build_app(settings, turns, database, derived, _note(sinks), checks, door)
+        app = build_app(settings, turns, database, derived, Records(sealing, _note(sinks)), checks, door)
         yield House(app, turns, database, derived, door.sessions)
 
 
@@ -165,17 +174,18 @@ def build_app(
     turns: Turns,
     database: Database,
     derived: Derived,
-    note: Note,
+    records: Records,
     checks: Mapping[str, Check],
     door: Authenticator,
 ) -> Any:
     """The web face: span, envelope, Litestar."""
-    desk = Desk(partial(_who, door), note, microseconds)
+    desk = Desk(partial(_who, door), records.note, microseconds)
     keys = Keys(database.idempotency, settings.model.turn_timeout_ms)
     litestar = Litestar(
         route_handlers=[
             chat.route(turns, door.identify, keys, settings),
             *_asking(turns, database, Cursors(derived.cursor), desk),
+            *_proving(database, Cursors(derived.cursor), desk, records.sealing),
             *console.routes(
                 door,
                 desk,
@@ -195,10 +205,17 @@ def build_app(
 def _asking(turns: Turns, database: Database, cursors: Cursors, desk: Desk) -> list[HTTPRouteHandler]:
     """The routes that ask what is kept."""
     return [
-        *audit.routes(database.questions, cursors, desk),
         *usage.routes(database.questions, desk),
         *limits.routes(turns.standing, database.questions, desk),
         *conversations.routes(database.conversations, turns.memory.hide, cursors, desk),
+    ]
+
+
+def _proving(database: Database, cursors: Cursors, desk: Desk, sealing: Sealing) -> list[HTTPRouteHandler]:
+    """The audit's routes."""
+    return [
+        *audit.routes(database.questions, cursors, desk, Prover(database, sealing)),
+        *verification.routes(Verifying(database, sealing.key), desk),
     ]
 
 
@@ -284,7 +301,7 @@ async def _journal(audited: AuditSink | None) -> Dependency:
         return Dependency("up", "the audit is off")
     if fault := audited.fault:
         return Dependency("not_ready" if audited.refuses else "degraded", fault)
-    return Dependency("up", f"{audited.book.waiting().rows} rows wait")
+    return Dependency("up", f"rows waiting: {audited.book.waiting().rows}")
 
 
 async def _always(dependency: Dependency) -> Dependency:

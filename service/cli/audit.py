@@ -10,14 +10,13 @@ import msgspec
 
 from service.audit.access import Look
 from service.auth.derive import Derived
-from service.cli import asking, erase, retain, state
+from service.cli import asking, erase, retain, state, stats
 from service.cli.asking import Desk, asked, plain
 from service.store.event import Event
 from service.web import events, export
 from service.web.cursor import Cursors
 from service.web.events import EventPage, question_of
 from service.web.parameters import ExportQuery, Nothing, PageQuery, StatsQuery
-from telemetry.timestamp import timestamp
 
 QUERY_LENGTH = 60
 """Characters of a query that a line shows."""
@@ -33,7 +32,7 @@ def add(commands: Any) -> None:
     show = asking.verb(verbs, "show", "show one event", _show, Nothing)
     show.add_argument("id", type=asking.text, help="the event's id")
     asking.verb(verbs, "export", "write all events to stdout, newest first", _export, ExportQuery)
-    asking.verb(verbs, "stats", "count events by kind, outcome and category", _stats, StatsQuery)
+    asking.verb(verbs, "stats", "count events by kind and outcome, and what waits", stats.show, StatsQuery)
     for each in (erase, retain):
         each.add(verbs)
 
@@ -69,21 +68,6 @@ async def _export(desk: Desk) -> int:
     return 0
 
 
-async def _stats(desk: Desk) -> int:
-    stats = await desk.database.questions.stats(asked(StatsQuery, desk.given).filters())
-    told = {
-        "rows": stats.rows,
-        "events": stats.events,
-        "oldest": timestamp(stats.oldest) if stats.oldest is not None else None,
-        "newest": timestamp(stats.newest) if stats.newest is not None else None,
-        "entityTypes": stats.entity_types,
-        "outcomes": stats.outcomes,
-        "categories": stats.categories,
-    }
-    asking.show(desk, told, lambda: "\n".join(f"{name}: {_counted(value)}" for name, value in told.items()))
-    return 0
-
-
 def _cursors(desk: Desk) -> Cursors:
     return Cursors(Derived(state.root(desk.settings)).cursor)
 
@@ -96,9 +80,3 @@ def _line(event: Event) -> str:
 
 def _pretty(event: Event) -> str:
     return msgspec.json.format(msgspec.json.encode(event), indent=2).decode()
-
-
-def _counted(value: Any) -> str:
-    if not isinstance(value, dict):
-        return plain(value)
-    return ", ".join(f"{plain(name)} {count}" for name, count in value.items()) or "none"  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - counts by name

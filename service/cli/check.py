@@ -19,9 +19,10 @@ from msgspec import Struct
 from config import Loaded, SettingsError, load
 from config.settings import Settings
 from service.agent.anthropic import BASE_URL
+from service.audit.journal import volume
 from service.audit.signing import configured_signer
 from service.cli import reach
-from service.errors import DatabaseError
+from service.errors import DatabaseError, JournalError
 from service.store.probe import file_of, probe
 from telemetry import providers
 from telemetry.sink import UnknownSink
@@ -88,7 +89,7 @@ def looked(name: str, look: Look) -> Finding:
 def _looks(settings: Settings) -> Mapping[str, Look]:
     return {
         "database": partial(_database, settings.database_url),
-        "journal": partial(folder, Path(settings.audit.journal_dir)),
+        "journal": partial(_journal, Path(settings.audit.journal_dir)),
         "model": partial(_model, settings),
     }
 
@@ -104,6 +105,15 @@ def _database(url: str) -> str:
     if path and not path.exists():
         return folder(path.parent)
     return asyncio.run(probe(url))
+
+
+def _journal(path: Path) -> str:
+    """Whether a journal may lie there; a disk that does not last is said, and no fault."""
+    try:
+        caution = volume.caution(volume.admit(path))
+    except JournalError as error:
+        raise Down(error.detail) from error
+    return f"{folder(path)}; {caution}" if caution else folder(path)
 
 
 def folder(path: Path) -> str:

@@ -21,6 +21,7 @@ from telemetry.recorder import microseconds
 PRESENT = "SELECT id FROM audit_event WHERE id IN ({})"
 LOG_ID = QueryString("SELECT log_id FROM audit_log")
 SET_ASIDE = "SELECT id FROM audit_quarantine WHERE id = {}"
+ASIDE = QueryString("SELECT COUNT(*) AS rows FROM audit_quarantine")
 QUARANTINE = ("id", "subject_id", "writer", "writer_seq", "reason", "raw", "created_at")
 
 
@@ -40,6 +41,11 @@ class AuditStore:
         """Which log this is: 32 hex characters, made with the database; raises DatabaseError."""
         (row,) = await self._engine.run_querystring(LOG_ID)
         return str(row["log_id"])
+
+    async def quarantined(self) -> int:
+        """How many rows were put aside; raises DatabaseError."""
+        (row,) = await self._engine.run_querystring(ASIDE)
+        return int(row["rows"])
 
     async def append(self, rows: Sequence[AuditRow]) -> frozenset[str]:
         """Write the rows and their content in one transaction; ids that are already there change nothing.
