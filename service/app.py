@@ -24,7 +24,10 @@ from service.agent.memory import Memory
 from service.agent.model import Model
 from service.agent.turns import Terms, Turns
 from service.audit.checkpoints import Sealing
+from service.audit.deed import Doer
 from service.audit.outlets import outlets
+from service.audit.retention import retain
+from service.audit.routine import Routine
 from service.audit.signing import log_key
 from service.audit.sink import AuditSink, Equipment
 from service.auth.authenticator import Authenticator
@@ -49,7 +52,7 @@ from service.web.server_span import traced
 from service.web.session import credentials_of
 from service.web.verification import Verifying
 from service.web.watch import ModelWatch
-from telemetry import log, names
+from telemetry import ids, log, names
 from telemetry.failure import words_of
 from telemetry.record import Caller, TurnRecord
 from telemetry.recorder import Recorder, microseconds
@@ -98,6 +101,7 @@ async def open_house(settings: Settings, root: Secret, base_url: str | None) -> 
         for name, sink in sinks.items():
             await sink.start()
             rooms.push_async_callback(_stop, name, sink)
+        await _retaining(settings, database, rooms)
         door, watch = build_door(settings, database, derived), model_watch(settings)
         guarded = (*guard(sinks.items()), Guarded(HEALTH, watch))
         turns = build_turns(settings, guarded, model, database, _audit(sinks))
@@ -105,6 +109,20 @@ async def open_house(settings: Settings, root: Secret, base_url: str | None) -> 
         checks = build_checks(settings, database, watch, _audit(sinks))
         app = build_app(settings, turns, database, derived, Records(sealing, _note(sinks)), checks, door)
         yield House(app, turns, database, derived, door.sessions)
+
+
+async def _retaining(settings: Settings, database: Database, rooms: AsyncExitStack) -> None:
+    """Remove what is too old once a day, where the settings say an age."""
+    if not (days := settings.audit.retention_days):
+        return
+    routine = Routine("retention", lambda: retain(database.retention, days, _service()))
+    await routine.start()
+    rooms.push_async_callback(routine.stop)
+
+
+def _service() -> Doer:
+    """The service itself, as who does something now."""
+    return Doer(caller=None, request_id=ids.uuid7(), trace_id=None, at=microseconds())
 
 
 def model_watch(settings: Settings) -> ModelWatch:
