@@ -98,9 +98,7 @@ async def open_house(settings: Settings, root: Secret, base_url: str | None) -> 
         sealing = await build_sealing(settings, database, derived)
         rooms.push_async_callback(sealing.close)
         sinks = _sinks(settings, database, derived, sealing)
-        for name, sink in sinks.items():
-            await sink.start()
-            rooms.push_async_callback(_stop, name, sink)
+        await _start(sinks, rooms)
         await _retaining(settings, database, rooms)
         door, watch = build_door(settings, database, derived), model_watch(settings)
         guarded = (*guard(sinks.items()), Guarded(HEALTH, watch))
@@ -271,6 +269,12 @@ def _tell(sinks: Sequence[Guarded], record: TurnRecord) -> None:
     """Tell of a turn that a dead process left."""
     for each in sinks:
         each.closed(record)
+
+
+async def _start(sinks: Mapping[str, Sink], rooms: AsyncExitStack) -> None:
+    for name, sink in sinks.items():
+        await sink.start()
+        rooms.push_async_callback(_stop, name, sink)
 
 
 async def _stop(name: str, sink: Sink) -> None:

@@ -41,9 +41,10 @@ class Routine:
                 await self._task
 
     async def _run(self) -> None:
-        await asyncio.sleep(self._first)
+        pause = self._first
         while True:
-            await asyncio.sleep(self._every if await self._done() else self._again)
+            await asyncio.sleep(pause)
+            pause = self._every if await self._done() else self._again
 
     async def _done(self) -> bool:
         try:
