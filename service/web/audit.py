@@ -1,7 +1,9 @@
-"""GET /api/v1/audit/...: events a page at a time, one event, and an export of all.
+"""GET /api/v1/audit/...: events a page at a time, one event or its proof, and an export of all.
 
 Refuses content to callers who may not see it: its place says `masked`. Showing it is an audited act.
 """
+
+from typing import TypeVar
 
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
@@ -21,17 +23,23 @@ from service.web.events import EVENTS, EventPage, question_of, written
 from service.web.events import read as cursor_read
 from service.web.masking import masked
 from service.web.parameters import ExportQuery, Nothing, PageQuery, read
+from service.web.proofs import Prover, SealedEvent
 from telemetry.record import Caller
 
 EVENT = "/api/v1/audit/events/{event_id:str}"
+PROOF = f"{EVENT}/proof"
 EXPORT = "/api/v1/audit/export"
+MISSING = "There is no audit event of that id."
+
+
+Shown = TypeVar("Shown", bound=Event)
 
 
 class Auditing:
     """Answers the audit's questions."""
 
-    def __init__(self, questions: Questions, cursors: Cursors, desk: Desk) -> None:
-        self._questions, self._cursors, self._desk = questions, cursors, desk
+    def __init__(self, questions: Questions, cursors: Cursors, desk: Desk, prover: Prover) -> None:
+        self._questions, self._cursors, self._desk, self._prover = questions, cursors, desk, prover
 
     async def page(self, request: Asking) -> EventPage:
         """One page; `q` needs the permission to see content."""
@@ -50,19 +58,28 @@ class Auditing:
         """One event."""
         caller = await self._desk.admit(request, Action.AUDIT)
         read(Nothing, request.scope["query_string"])
-        found = await self._questions.event(event_id)
-        if found is None:
-            raise NotFound("There is no audit event of that id.")
+        found = await self._found(event_id)
         if may(caller, Action.AUDIT_CONTENT):
             self._desk.noted(request, caller, Look.READ, "GET /api/v1/audit/events/{event_id}", found.id)
         return _as_allowed(found, caller)
+
+    async def proof(self, request: Asking, event_id: str) -> SealedEvent:
+        """One event with what proves it; taking it along is recorded, whoever does."""
+        caller = await self._desk.admit(request, Action.AUDIT)
+        read(Nothing, request.scope["query_string"])
+        found = await self._found(event_id)
+        proven = await self._prover.prove(found, salted=may(caller, Action.AUDIT_CONTENT))
+        if proven is None:
+            raise NotFound(MISSING)
+        self._desk.noted(request, caller, Look.READ, "GET /api/v1/audit/events/{event_id}/proof", found.id)
+        return _as_allowed(proven, caller)
 
     async def export(self, request: Asking) -> Stream:
         """All events, as a file."""
         caller = await self._desk.admit(request, Action.EXPORT)
         query = read(ExportQuery, request.scope["query_string"])
         filters, form = _filters(query, caller), export.FORMS[query.format]
-        pages = self._questions.pages(filters)
+        pages = self._prover.export(filters, salted=may(caller, Action.AUDIT_CONTENT))
         first = await anext(pages)  # a database that does not answer is still a problem with a status
         self._desk.noted(request, caller, Look.EXPORT, f"GET {EXPORT}", filters)
         return Stream(
@@ -71,10 +88,16 @@ class Auditing:
             headers={"content-disposition": f'attachment; filename="audit-events.{query.format}"'},
         )
 
+    async def _found(self, event_id: str) -> Event:
+        found = await self._questions.event(event_id)
+        if found is None:
+            raise NotFound(MISSING)
+        return found
 
-def routes(questions: Questions, cursors: Cursors, desk: Desk) -> list[HTTPRouteHandler]:
+
+def routes(questions: Questions, cursors: Cursors, desk: Desk, prover: Prover) -> list[HTTPRouteHandler]:
     """The audit's routes."""
-    auditing = Auditing(questions, cursors, desk)
+    auditing = Auditing(questions, cursors, desk, prover)
 
     @get(EVENTS)
     async def events(request: Asking) -> EventPage:
@@ -84,11 +107,15 @@ def routes(questions: Questions, cursors: Cursors, desk: Desk) -> list[HTTPRoute
     async def event(request: Asking, event_id: FromPath[str]) -> Event:
         return await auditing.event(request, event_id)
 
+    @get(PROOF)
+    async def proof(request: Asking, event_id: FromPath[str]) -> SealedEvent:
+        return await auditing.proof(request, event_id)
+
     @get(EXPORT)
     async def exported(request: Asking) -> Stream:
         return await auditing.export(request)
 
-    return [events, event, exported]
+    return [events, event, proof, exported]
 
 
 def _filters(query: PageQuery | ExportQuery, caller: Caller) -> Filters:
@@ -98,5 +125,5 @@ def _filters(query: PageQuery | ExportQuery, caller: Caller) -> Filters:
     return query.filters()
 
 
-def _as_allowed(event: Event, caller: Caller) -> Event:
+def _as_allowed(event: Shown, caller: Caller) -> Shown:
     return event if may(caller, Action.AUDIT_CONTENT) else masked(event)

@@ -17,8 +17,8 @@ from service.store.event import NAMES, Event
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that a spreadsheet would take for a formula."""
-HEADER = (*NAMES, "query")
-"""The view's columns, and the query once more on its own."""
+HEADER = (*NAMES, "query", "seal")
+"""The view's columns, the query once more on its own, and the proof as JSON."""
 
 Change = Callable[[Event], Event]
 
@@ -65,10 +65,10 @@ def _cells(event: Event) -> list[str]:
     values: Mapping[str, Any] = msgspec.to_builtins(event)
     metadata = dict(values["metadata"])
     query = metadata.get("query")
-    return [*(_cell(values[name]) for name in NAMES), _cell(query)]
+    return [*(cell(values[name]) for name in NAMES), cell(query), cell(values.get("seal"))]
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     """One value as text that no spreadsheet takes for a formula; nothing for null."""
     if value is None:
         return ""

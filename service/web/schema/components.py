@@ -86,7 +86,8 @@ def _schemas() -> Json:
     bodies = [each.body for each in OPERATIONS if each.body]
     answers = [kind for each in OPERATIONS for kind in each.media.values() if _is_struct(kind)]
     _, found = _described([*dict.fromkeys([*bodies, *answers, *STREAM_EVENTS.values(), EventMetadata])])
-    found["Event"]["properties"]["metadata"] = type_of(EventMetadata)
+    for name in ("Event", "SealedEvent"):
+        found[name]["properties"]["metadata"] = type_of(EventMetadata)
     return _of_queries() | found
 
 

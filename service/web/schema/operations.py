@@ -7,13 +7,16 @@ from typing import Any
 
 from msgspec import Struct
 
+from service.audit.verify import Report
 from service.store.event import Event
 from service.web import conversations, health, limits
 from service.web.ask import ChatBody
 from service.web.events import EventPage
 from service.web.parameters import ExportQuery, Nothing, PageQuery, UsageQuery
+from service.web.proofs import SealedEvent
 from service.web.reports import UsageReport
 from service.web.schema.shapes import Answer
+from service.web.verification import KeyTold
 from telemetry.failure import Code
 
 JSON = "application/json"
@@ -57,6 +60,7 @@ CHAT = (
     Code.UNSUPPORTED_MEDIA_TYPE,
     Code.IDEMPOTENCY_MISMATCH,
     Code.RATE_LIMITED,
+    Code.AUDIT_UNWRITABLE,
     Code.SHUTTING_DOWN,
     Code.UPSTREAM_RATE_LIMITED,
     Code.UPSTREAM_ERROR,
@@ -73,6 +77,19 @@ body does not say, the answer comes as server-sent events, unless the operator h
 with its own status, after it an `error` event. Unknown fields are refused by name. An `Idempotency-Key` of
 1 to 255 printable characters makes a repetition safe for 24 hours: the same key and body give the same
 answer again, at no cost."""
+
+EXPORTING = """\
+For AUDIT_HEAD and AUDITOR. All events that are meant and were sealed when the export began, newest first.
+Each has a `seal`, by which `parley audit verify FILE` checks it with the public key alone; the first line's
+has the checkpoint. A file that is not whole says so in its last line."""
+
+VERIFYING = """\
+For AUDIT_HEAD and AUDITOR. Every event, link, text and checkpoint, by this installation's own key; takes as
+long as the log is, and the verdict stands for ten seconds. Who suspects this installation itself verifies by
+a key and a checkpoint kept elsewhere (`parley audit verify`), without which `freshness` is `unproven`."""
+
+KEY = """\
+For AUDIT_HEAD and AUDITOR. Keep it, and a checkpoint, where nobody of this service can write."""
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -138,14 +155,44 @@ OPERATIONS: tuple[Operation, ...] = (
         refuses=(*KNOWN, Code.FORBIDDEN, Code.NOT_FOUND),
     ),
     Operation(
+        id="proveAuditEvent",
+        method="get",
+        path="/api/v1/audit/events/{eventId}/proof",
+        tag="audit",
+        summary="Read one audit event with what proves it",
+        description="For AUDIT_HEAD and AUDITOR. `parley audit verify FILE` checks it without this service.",
+        media={JSON: SealedEvent},
+        refuses=(*KNOWN, Code.FORBIDDEN, Code.NOT_FOUND),
+    ),
+    Operation(
         id="exportAuditEvents",
         method="get",
         path="/api/v1/audit/export",
         tag="audit",
         summary="Export audit events as JSON Lines or CSV",
-        description="For AUDIT_HEAD and AUDITOR. A file that is not whole says so in its last line.",
+        description=EXPORTING,
         query=ExportQuery,
         media={"application/x-ndjson": str, "text/csv": str},
+        refuses=(*KNOWN, Code.FORBIDDEN),
+    ),
+    Operation(
+        id="verifyAudit",
+        method="get",
+        path="/api/v1/audit/verify",
+        tag="audit",
+        summary="Verify the whole audit log as it lies in the database",
+        description=VERIFYING,
+        media={JSON: Report},
+        refuses=(*KNOWN, Code.FORBIDDEN, Code.CONFLICT),
+    ),
+    Operation(
+        id="getAuditKey",
+        method="get",
+        path="/api/v1/audit/key",
+        tag="audit",
+        summary="Give the public key of the log's checkpoints",
+        description=KEY,
+        media={JSON: KeyTold},
         refuses=(*KNOWN, Code.FORBIDDEN),
     ),
     Operation(

@@ -11,16 +11,23 @@ import httpx
 from litestar import Litestar
 
 from config.settings import Limits
+from service.audit.checkpoints import Sealing
 from service.audit.row import AuditRow
+from service.audit.signing import log_key
 from service.errors import Unauthenticated
 from service.limits import Gate, MemoryLimiter
 from service.store.database import Database, open_database
-from service.web import audit, limits, problems, usage
+from service.web import audit, limits, problems, usage, verification
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
+from service.web.proofs import Prover
+from service.web.verification import Verifying
 from telemetry.record import Caller
+from telemetry.recorder import microseconds
 
+KEY = log_key(None, [b"s" * 32], "0" * 32)
+"""The key of the log, whichever it is."""
 NOW = 1_764_000_000_000_000
 
 
@@ -60,11 +67,13 @@ def caller_of(user: str, role: str, *scopes: str) -> Caller:
 async def asking(url: str, mode: Any = "enforce") -> AsyncGenerator[Asked]:
     """Serve the routes in process."""
     database, noted = await open_database(url), []
+    sealing = Sealing(database.checkpoints, KEY, (), microseconds)
     gate = Gate(MemoryLimiter(60_000), Limits(mode=mode))
     desk, cursors = Desk(who, noted.append, lambda: NOW), Cursors(b"k" * 32)
     app = Litestar(
         [
-            *audit.routes(database.questions, cursors, desk),
+            *audit.routes(database.questions, cursors, desk, Prover(database, sealing, page=100)),
+            *verification.routes(Verifying(database, KEY), desk),
             *usage.routes(database.questions, desk),
             *limits.routes(gate.peek, database.questions, desk),
         ],

@@ -12,7 +12,7 @@ import pytest
 
 from config import Secret, Settings
 from service.agent.scripted import ScriptedModel, say
-from service.app import build_app, build_checks, build_door, model_watch
+from service.app import Records, build_app, build_checks, build_door, build_sealing, model_watch
 from service.auth.derive import Derived
 from service.auth.keys import make_key
 from service.store.database import open_database
@@ -67,7 +67,8 @@ async def web(tmp_path) -> AsyncIterator[Callable[..., Any]]:
             given = Settings(**settings)
             door = build_door(given, database, derived)
             checks = build_checks(given, database, model_watch(given), None)
-            app = build_app(given, house.turns, database, derived, unnoted, checks, door)
+            records = Records(await build_sealing(given, database, derived), unnoted)
+            app = build_app(given, house.turns, database, derived, records, checks, door)
             client = httpx.AsyncClient(
                 transport=httpx.ASGITransport(app),
                 base_url="http://parley",

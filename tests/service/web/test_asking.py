@@ -37,6 +37,9 @@ NEEDED = {
     f"{EVENTS}?q=spend": Action.AUDIT_CONTENT,
     EXPORT: Action.EXPORT,
     f"{EXPORT}?format=csv": Action.EXPORT,
+    f"{EVENTS}/event-0001/proof": Action.AUDIT,
+    "/api/v1/audit/verify": Action.VERIFY,
+    "/api/v1/audit/key": Action.AUDIT,
     f"{EXPORT}?q=spend": Action.AUDIT_CONTENT,
     USAGE: Action.OWN,
     LIMITS: Action.OWN,
@@ -162,6 +165,7 @@ async def test_an_event_is_the_views_columns(asked):
         "costMicros": 1_250_000,
         "responseTime": 1500,
         "count": 1,
+        "logIndex": 4,
     }
 
 
@@ -292,12 +296,17 @@ async def test_without_limits_there_is_no_policy(tmp_path):
         assert (await off.get(LIMITS)).json() == {"policies": [], "budgets": [], "degraded": False}
 
 
-@pytest.mark.parametrize("path", [EVENTS, f"{EVENTS}/x", EXPORT, USAGE, LIMITS, f"{LIMITS}/x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(EVENTS, f"{EVENTS}/x", f"{EVENTS}/x/proof", EXPORT, USAGE, LIMITS, f"{LIMITS}/x"),
+        *("/api/v1/audit/verify", "/api/v1/audit/key"),
+    ],
+)
 async def test_nothing_can_be_written_here(asked, path):
     response = await asked.client.post(path, headers={"x-caller": "h/AUDIT_HEAD"})
     problem(response, 405, "method_not_allowed")
 
 
-@pytest.mark.parametrize("path", ["/api/v1/audit", "/api/v1/audit/verify", "/api/v1/audit/key"])
-async def test_what_is_not_there_yet_is_not_found(asked, path):
-    problem(await asked.get(path), 404, "not_found")
+async def test_a_path_that_leads_nowhere_is_not_found(asked):
+    problem(await asked.get("/api/v1/audit"), 404, "not_found")

@@ -3,11 +3,13 @@ import io
 import json
 
 import pytest
+from msgspec import structs
 
 from service.errors import DatabaseError
 from service.store.event import NAMES, Event
 from service.web.export import FORMS, csv_lines, json_lines, told
 from service.web.masking import masked
+from service.web.proofs import SealedEvent, SealMark
 
 EVENT = Event(
     id="event-1",
@@ -31,7 +33,12 @@ EVENT = Event(
     cost_micros=5,
     response_time=6,
     count=1,
+    log_index=7,
 )
+SEALED = SealedEvent(**structs.asdict(EVENT), seal=SealMark(log_index=7, columns="Y2=", chain="00"))
+
+
+QUERY = len(NAMES)
 
 
 def event(**fields):
@@ -66,7 +73,7 @@ def test_no_cell_is_a_formula(beginning):
         csv_lines([event(actor_id=f"{beginning}cmd|' /C calc'!A0", metadata={"query": f"{beginning}1+1"})])
     )
     assert row[NAMES.index("actorId")] == f"'{beginning}cmd|' /C calc'!A0"
-    assert row[-1] == f"'{beginning}1+1"
+    assert row[QUERY] == f"'{beginning}1+1"
     assert not [cell for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
 
 
@@ -75,14 +82,21 @@ def test_no_cell_is_a_formula(beginning):
 )
 def test_a_cell_says_what_was_said(text):
     (row,) = cells(csv_lines([event(metadata={"query": text})]))
-    assert row[-1] == text
+    assert row[QUERY] == text
     assert json.loads(row[NAMES.index("metadata")]) == {"query": text}
+
+
+def test_the_proof_is_the_last_cell_and_a_field_of_a_line():
+    (row,), told = cells(csv_lines([SEALED])), json.loads(json_lines([SEALED]))
+    assert told["seal"] == {"logIndex": 7, "columns": "Y2=", "chain": "00"}
+    assert json.loads(row[-1]) == told.pop("seal")
+    assert told == json.loads(json_lines([EVENT]))
 
 
 def test_every_cell_is_quoted_and_numbers_are_plain():
     line = csv_lines([EVENT])
     assert line.startswith('"event-1","AGENT_QUERY"')
-    assert line.endswith('"1","How much?"\r\n')
+    assert line.endswith('"1","7","How much?",""\r\n')
     (row,) = cells(line)
     assert row[NAMES.index("costMicros")] == "5"
     assert row[NAMES.index("category")] == ""
@@ -100,7 +114,7 @@ def test_a_line_of_json_is_one_line():
 async def test_a_file_has_its_head_and_every_page():
     text, failed = await written("csv", [EVENT], [EVENT, EVENT], [])
     assert (len(cells(text)), failed) == (4, False)
-    assert cells(text)[0] == [*NAMES, "query"]
+    assert cells(text)[0] == [*NAMES, "query", "seal"]
     text, failed = await written("jsonl", [], [EVENT])
     assert (len(text.splitlines()), failed) == (1, False)
 

@@ -1,0 +1,124 @@
+"""The log as it lies in the database, verified while the service runs.
+
+Refuses to be asked too much: one verification runs at a time, and its verdict stands for ten seconds.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
+
+from litestar import get
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Struct
+
+from service.audit.signing import LogKey
+from service.audit.verify import Buried, Keys, Kind, Report, Row, Verification, Verifier
+from service.auth.permissions import Action
+from service.errors import Conflict
+from service.store.database import Database
+from service.store.proofs import Left
+from service.web.desk import Asking, Desk
+from service.web.parameters import Nothing, read
+
+VERIFY, KEY = "/api/v1/audit/verify", "/api/v1/audit/key"
+ALGORITHM = "Ed25519"
+FRESH = 10.0
+"""Seconds that a verdict stands."""
+
+
+class KeyTold(Struct, frozen=True, rename="camel"):
+    """The public key of the log's checkpoints: as PEM, and as a C2SP verifier key for `origin`."""
+
+    algorithm: str
+    public_key: str
+    vkey: str
+    origin: str
+
+
+def key_told(key: LogKey) -> KeyTold:
+    """A key as it is told, to routes and commands alike."""
+    return KeyTold(ALGORITHM, key.pem, key.vkey, key.origin)
+
+
+def keys_of(key: LogKey) -> Keys:
+    """The keys of an installation that may have signed its log."""
+    return Keys([Verifier(each) for each in (key.public, *key.earlier)], key.origin)
+
+
+async def verify_log(database: Database, keys: Keys, outside: Sequence[str] = ()) -> Report:
+    """Verify the whole log by these keys, and by checkpoints kept elsewhere; rows that come meanwhile too.
+
+    Raises:
+        DatabaseError: the database did not answer.
+    """
+    # What is known of the log is of an earlier moment than its rows, which are read to their very end.
+    quarantined = await database.proofs.quarantined()
+    notes = [kept.note async for page in database.checkpoints.pages() for kept in page]
+    known = await database.proofs.known_size()
+    begun = partial(Verification, keys, notes, outside, quarantined=quarantined, known_size=known)
+    report = await _verified(database, await asyncio.to_thread(begun))
+    gap = any(each.kind is Kind.GAP for each in report.findings)
+    if gap and await database.proofs.quarantined() != quarantined:
+        return await verify_log(
+            database, keys, outside
+        )  # what is missing may be what was put aside meanwhile
+    return report
+
+
+async def _verified(database: Database, verification: Verification) -> Report:
+    async for piece in _pieces(database):
+        await asyncio.to_thread(verification.take, piece)
+    return await asyncio.to_thread(verification.report)
+
+
+async def _pieces(database: Database) -> AsyncGenerator[Sequence[Row] | Buried]:
+    async for piece in database.proofs.pieces():
+        yield Buried(piece.first, [*piece.leaves]) if isinstance(piece, Left) else piece
+
+
+class Verifying:
+    """Verifies on demand. `clock` gives seconds that never go back."""
+
+    def __init__(self, database: Database, key: LogKey, clock: Callable[[], float] = time.monotonic) -> None:
+        self.key = key
+        self._database, self._clock = database, clock
+        self._running, self._at = False, float("-inf")
+        self._report: Report | None = None
+
+    async def report(self) -> Report:
+        """The verdict on the log of now, or of up to ten seconds ago.
+
+        Raises:
+            Conflict: a verification runs already.
+            DatabaseError: the database did not answer.
+        """
+        if self._report and self._clock() - self._at < FRESH:
+            return self._report
+        if self._running:
+            raise Conflict("The log is being verified already; ask again in a moment.", retry_after_ms=1_000)
+        self._running = True
+        try:
+            self._report = await verify_log(self._database, keys_of(self.key))
+        finally:
+            self._running = False
+        self._at = self._clock()
+        return self._report
+
+
+def routes(verifying: Verifying, desk: Desk) -> list[HTTPRouteHandler]:
+    """The routes of the log as a whole."""
+
+    @get(VERIFY)
+    async def verified(request: Asking) -> Report:
+        await desk.admit(request, Action.VERIFY)
+        read(Nothing, request.scope["query_string"])
+        return await verifying.report()
+
+    @get(KEY)
+    async def key(request: Asking) -> KeyTold:
+        await desk.admit(request, Action.AUDIT)
+        read(Nothing, request.scope["query_string"])
+        return key_told(verifying.key)
+
+    return [verified, key]
