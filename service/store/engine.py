@@ -61,6 +61,22 @@ class Held:
         self.over = False
 
 
+class Turnstile:
+    """Lets the tasks of a process through one at a time, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = asyncio.Lock()
+
+    def passed(self) -> asyncio.Lock:
+        """What to hold while one is through."""
+        # A lock belongs to one event loop; a loop that is gone has taken its waiters with it.
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._lock = loop, asyncio.Lock()
+        return self._lock
+
+
 @asynccontextmanager
 async def promptly() -> AsyncGenerator[None]:
     """Give up on a question after two seconds, with a DatabaseError."""
@@ -76,8 +92,7 @@ class StoreEngine(Engine[Any]):
 
     def __init__(self, engine_type: str, min_version_number: float) -> None:
         self.current_transaction = ContextVar[Any]("parley_transaction", default=None)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._lock = asyncio.Lock()
+        self._turnstile, self._sequence = Turnstile(), Turnstile()
         super().__init__(engine_type=engine_type, min_version_number=min_version_number)
 
     async def fetch(self, query: Query[Any, Any]) -> list[dict[str, Any]]:
@@ -122,7 +137,7 @@ class StoreEngine(Engine[Any]):
         """
         if self._held():
             raise DatabaseError("A transaction is already open.")
-        async with self._turnstile(), self._opened() as line:
+        async with self._turnstile.passed(), self._opened() as line:
             with self._holding(line):
                 yield
 
@@ -167,13 +182,6 @@ class StoreEngine(Engine[Any]):
         finally:
             held.over = True
             self.current_transaction.reset(token)
-
-    def _turnstile(self) -> asyncio.Lock:
-        # A lock belongs to one event loop; a loop that is gone has taken its waiters with it.
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            self._loop, self._lock = loop, asyncio.Lock()
-        return self._lock
 
     async def prep_database(self) -> None:
         """Nothing: the schema is the migrations' part."""

@@ -6,7 +6,6 @@ Refuses to put a value into a statement: every one is an argument.
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-import msgspec
 from msgspec import Struct, structs
 from piccolo.querystring import QueryString
 
@@ -106,7 +105,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
     {
         "sqlite": "{} IN (SELECT rowid FROM audit_words WHERE audit_words MATCH {})",
         "postgres": "{} IN (SELECT content.log_index FROM audit_content AS content WHERE content.words @> "
-        "ARRAY(SELECT json_array_elements_text({}::json)))",
+        "string_to_array({}, ' '))",
     }
 )
 
@@ -119,7 +118,5 @@ def _words(q: str | None, place: QueryString, dialect: str) -> Iterator[QueryStr
     if not words:
         yield QueryString("1 = 0")
         return
-    quoted = " ".join(f'"{word}"' for word in words)
-    yield QueryString(
-        WORDS[dialect], place, quoted if dialect == "sqlite" else msgspec.json.encode(words).decode()
-    )
+    quote = '"' if dialect == "sqlite" else ""
+    yield QueryString(WORDS[dialect], place, " ".join(f"{quote}{word}{quote}" for word in words))

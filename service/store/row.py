@@ -1,6 +1,16 @@
-"""One audit event as any room may hand it to the store; read only."""
+"""One audit event as any room may hand it to the store; read only.
 
+Refuses to say where it comes from: a turn, a journal, or a database of an earlier form.
+"""
+
+from enum import Enum
 from typing import Protocol
+
+
+class Erased(Enum):
+    """Stands in a row's place of content that was there and is no more."""
+
+    ERASED = "erased"
 
 
 class AuditRow(Protocol):
@@ -97,8 +107,8 @@ class AuditRow(Protocol):
         ...
 
     @property
-    def query(self) -> str | None:
-        """What the caller wrote; None where it is not kept in clear."""
+    def query(self) -> str | Erased | None:
+        """What the caller wrote; None where nothing was or nothing is kept."""
         ...
 
     @property

@@ -15,7 +15,7 @@ from service.seal import content
 from service.seal.leaf import COLUMNS, canonical, leaf_hash
 from service.seal.merkle import Frontier
 from service.seal.vault import Vault
-from service.store.row import AuditRow
+from service.store.row import AuditRow, Erased
 from service.store.subjects import Named, Subject
 from service.store.text import storable, storable_json
 from service.store.words import words_of
@@ -45,7 +45,7 @@ class Content(Struct, frozen=True):
 
 
 class _Called(Struct, rename="camel"):
-    tools_called: tuple[str, ...] = ()
+    tools_called: tuple[Any, ...] = ()
 
 
 class Sealed(Struct, frozen=True):
@@ -98,10 +98,11 @@ def _said(
     """What is kept of what was said, and the commitment to it; both None where nothing was."""
     if row.query is None:
         return None, None
-    if subject and subject.user_id is None:
-        return Content(index, subject.id), None  # it was erased before it came here: nothing to commit to
+    subject_id = subject.id if subject else None
+    if isinstance(row.query, Erased) or (subject and subject.user_id is None):
+        return Content(index, subject_id), None  # it was erased before it came here: nothing to commit to
     text, salt = storable(row.query), content.new_salt()
-    commitment, subject_id = content.commitment(salt, text), subject.id if subject else None
+    commitment = content.commitment(salt, text)
     if vault.sealed:
         return Content(index, subject_id, None, _sealed(text, row, subject, vault), salt), commitment
     return Content(index, subject_id, text, None, salt), commitment
@@ -133,6 +134,7 @@ def _value(text: str | None) -> str | None:
 def _tools_of(metadata: str) -> Sequence[str]:
     """The tools of an event's metadata; none where it is no such JSON, which is the database's to refuse."""
     try:
-        return msgspec.json.decode(metadata, type=_Called).tools_called
+        called = msgspec.json.decode(metadata, type=_Called).tools_called
+        return [tool for tool in called if isinstance(tool, str)]
     except (msgspec.MsgspecError, UnicodeError, TypeError):
         return ()

@@ -1,9 +1,11 @@
 """Text as a database can hold it.
 
-Refuses nothing and drops nothing: what no database takes is written out as an escape that can be seen.
+Refuses what is no text, and drops nothing: what no database takes is written out as an escape that shows.
 """
 
 import re
+
+from service.errors import RowRefused
 
 ESCAPE = re.compile(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u(?=0000|[dD][89a-fA-F])"
@@ -15,7 +17,14 @@ def storable(text: str) -> str:
     r"""Write a NUL as the six characters `\u0000` and each lone surrogate as `\ud800` and so on.
 
     Both are JSON's own escapes: JSON text keeps its meaning.
+
+    Raises:
+        RowRefused: it is no text at all.
     """
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - rows come from anywhere
+        raise RowRefused("A text of the row is none.")
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "\\u0000").encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -3,7 +3,7 @@
 Refuses to drop a row that is not in the log: what was appended is looked for before anything is dropped.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +12,8 @@ from piccolo.querystring import QueryString
 
 from service.errors import DatabaseError
 from service.store.audit import AuditStore
-from service.store.engine import StoreEngine
+from service.store.engine import Batch, StoreEngine
+from service.store.row import Erased
 
 BATCH = 500
 THERE: Mapping[str, QueryString] = MappingProxyType(
@@ -22,15 +23,16 @@ THERE: Mapping[str, QueryString] = MappingProxyType(
     }
 )
 ROWS = (
-    "SELECT event.*, content.query FROM audit_event_unsealed AS event "
+    "SELECT event.*, content.query, content.event_id IS NOT NULL AS said FROM audit_event_unsealed AS event "
     "LEFT JOIN audit_content_unsealed AS content ON content.event_id = event.id "
     "WHERE event.id > {} ORDER BY event.id LIMIT {}"
 )
 """By id, which is a UUIDv7: the order in which the turns began."""
-LEFT = QueryString(
-    "SELECT count(*) AS rows FROM audit_event_unsealed AS old "
-    "WHERE NOT EXISTS (SELECT 1 FROM audit_event AS event WHERE event.id = old.id)"
+LEFT = (
+    "SELECT old.id FROM audit_event_unsealed AS old WHERE old.id > {} AND old.id <= {} "
+    "AND NOT EXISTS (SELECT 1 FROM audit_event AS event WHERE event.id = old.id) LIMIT 1"
 )
+TABLES = "audit_content_unsealed", "audit_event_unsealed"
 
 
 class Unsealed(Struct, frozen=True, kw_only=True):
@@ -55,7 +57,7 @@ class Unsealed(Struct, frozen=True, kw_only=True):
     count: int
     metadata: str
     created_at: int
-    query: str | None
+    query: str | Erased | None
     writer: None = None
     writer_seq: None = None
     writer_low: None = None
@@ -67,18 +69,38 @@ async def import_unsealed(engine: StoreEngine, store: AuditStore) -> None:
     Raises:
         DatabaseError: it is not all there afterwards, or the database did not answer.
     """
-    if not await engine.run_querystring(THERE[engine.engine_type]):
-        return
+    while await _waiting(engine):
+        try:
+            await _import(engine, store)
+        except DatabaseError:
+            # Another process was done first, and the tables went while this one read.
+            if await _waiting(engine):
+                raise
+
+
+async def _waiting(engine: StoreEngine) -> bool:
+    return bool(await engine.run_querystring(THERE[engine.engine_type]))
+
+
+async def _import(engine: StoreEngine, store: AuditStore) -> None:
     last = ""
     while rows := await engine.ask(QueryString(ROWS, last, BATCH)):
-        await store.append([_read(row) for row in rows])
-        last = str(rows[-1]["id"])
-    (left,) = await engine.ask(LEFT)
-    if left["rows"]:
-        raise DatabaseError("Earlier audit rows could not be brought into the sealed log.")
-    for table in ("audit_content_unsealed", "audit_event_unsealed"):
-        await engine.run_ddl(f"DROP TABLE IF EXISTS {table}")
+        await store.append(_read(rows))
+        start, last = last, str(rows[-1]["id"])
+        if await engine.ask(QueryString(LEFT, start, last)):
+            raise DatabaseError("Earlier audit rows could not be brought into the sealed log.")
+    # Both or none: events without their contents would pass for events in which nothing was said.
+    await engine.write(*(Batch(f"DROP TABLE IF EXISTS {table}", [()]) for table in TABLES))
 
 
-def _read(row: Mapping[str, Any]) -> Unsealed:
+def _read(rows: Sequence[Mapping[str, Any]]) -> Sequence[Unsealed]:
+    return [_unsealed({**row, "query": _said(row)}) for row in rows]
+
+
+def _unsealed(row: Mapping[str, Any]) -> Unsealed:
     return Unsealed(**{name: row[name] for name in Unsealed.__struct_fields__ if name in row})
+
+
+def _said(row: Mapping[str, Any]) -> str | Erased | None:
+    """A content's row without its text is what erasing left."""
+    return Erased.ERASED if row["said"] and row["query"] is None else row["query"]

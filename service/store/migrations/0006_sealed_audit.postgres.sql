@@ -15,6 +15,8 @@ DROP INDEX IF EXISTS audit_event_entity_type;
 DROP INDEX IF EXISTS audit_content_actor_id;
 ALTER TABLE audit_content RENAME TO audit_content_unsealed;
 ALTER TABLE audit_event RENAME TO audit_event_unsealed;
+ALTER INDEX audit_content_pkey RENAME TO audit_content_unsealed_pkey;
+ALTER INDEX audit_event_pkey RENAME TO audit_event_unsealed_pkey;
 
 -- Names this log, in checkpoints and journals.
 CREATE TABLE audit_log (

@@ -54,7 +54,11 @@ class PoolEngine(StoreEngine):
 
     async def run_script(self, script: Callable[[], Script[T]]) -> T:
         """Run a script on a connection of its own, under an advisory lock."""
-        return await self._use(partial(_follow if self._held() else _follow_alone, script))
+        if self._held():
+            return await self._use(partial(_follow, script))
+        # They would wait for each other on the server, each on a connection that others need.
+        async with self._sequence.passed():
+            return await self._use(partial(_follow_alone, script))
 
     async def tuples(self, querystring: QueryString) -> list[tuple[Any, ...]]:
         """Run one SELECT that may take long; each row as a tuple."""

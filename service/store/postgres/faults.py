@@ -65,6 +65,8 @@ def translated() -> Generator[None]:
     except (*DRIVER, OSError) as error:
         kind = RowRefused if _state(error).startswith(REFUSALS) else DatabaseError
         raise kind(sentence(error)) from error
+    except (OverflowError, UnicodeError) as error:
+        raise RowRefused(UNFIT) from error
 
 
 def sentence(error: Exception) -> str:

@@ -72,7 +72,7 @@ class WalEngine(StoreEngine):
 
     async def alone(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do work on the writer in no transaction, while nobody else in this process writes."""
-        async with self._turnstile():
+        async with self._turnstile.passed():
             return await self.writer.run(work)
 
     async def close(self) -> None:
@@ -92,7 +92,7 @@ class WalEngine(StoreEngine):
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._held():
             return await self.writer.run(partial(inside, work))
-        async with self._turnstile():
+        async with self._turnstile.passed():
             return await self.writer.run(partial(immediately, work))
 
     @asynccontextmanager

@@ -98,6 +98,10 @@ asyncio.run(main())
     assert "a" not in tables(url)
 
 
+INDEXED = {("audit_content", "words")}
+"""Columns for an index alone, where SQLite has a table of its own."""
+
+
 def test_the_tables_page_is_what_the_migrations_make(url):
     asyncio.run(opened_and_closed(url))
     for table in TABLES:
@@ -116,7 +120,8 @@ def test_the_tables_page_is_what_the_migrations_make(url):
             }
             for column in meta.columns
         ]
-        assert found == said, meta.tablename
+        only_here = [column for column in found if (meta.tablename, column["column_name"]) in INDEXED]
+        assert [column for column in found if column not in only_here] == said, meta.tablename
 
 
 async def opened_and_closed(url):
