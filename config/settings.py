@@ -289,7 +289,7 @@ class Audit(Struct, frozen=True, kw_only=True):
     checkpoint_file: Annotated[
         str | None,
         Variable(
-            "AGENT_AUDIT_CHECKPOINT_FILE",
+            "AGENT_AUDIT_CHECKPOINT_LOG",
             "File that signed checkpoints are appended to, one JSON object a line.",
             text("a path", r"[^\x00-\x1f]{1,4096}"),
         ),

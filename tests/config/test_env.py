@@ -244,6 +244,7 @@ def test_the_secrets_are_these():
         "AGENT_AUDIT_SIGNING_KEY",
         "AGENT_JWT_SECRET",
         "AGENT_SECRET_KEY",
+        "AGENT_SECRET_KEY_PREVIOUS",
         "ANTHROPIC_API_KEY",
     ]
 
@@ -391,10 +392,6 @@ OTHER_VALUES = {
     "AGENT_RATE_LIMIT_ON_LOSS": "strict",
     "AGENT_REPLICAS": "2",
     "AGENT_TOKENS_PER_MINUTE": "1000",
-    "AGENT_AUDIT_CONTENT": "sealed",
-    "AGENT_AUDIT_DURABILITY": "strict",
-    "AGENT_AUDIT_UNWRITABLE": "continue",
-    "AGENT_AUDIT_SIGNING_KEY": "key",
     **{name: "1.50" for name in NAMES if name.startswith("AGENT_BUDGET_")},
 }
 
@@ -416,20 +413,14 @@ def test_an_unavailable_setting_may_say_its_default():
     assert load(said, None).settings == Settings()
 
 
-def test_an_unavailable_secret_is_refused_from_a_file_too(tmp_path):
-    file = tmp_path / "key"
-    file.write_text(CANARY)
-    (problem,) = problems({"AGENT_AUDIT_SIGNING_KEY_FILE": str(file)})
-    assert problem.startswith("AGENT_AUDIT_SIGNING_KEY_FILE: not available")
-
-
 @pytest.mark.parametrize(
     "environ",
     [
         {"AGENT_SECRET_KEY": CANARY[:20]},
         {"AGENT_SECRET_KEY": CANARY + "\udcff"},
         {"ANTHROPIC_API_KEY": CANARY + " x"},
-        {"AGENT_AUDIT_SIGNING_KEY": CANARY},
+        {"AGENT_AUDIT_SIGNING_KEY": CANARY + "\x00"},
+        {"AGENT_SECRET_KEY_PREVIOUS": CANARY[:20]},
         {"AGENT_JWT_SECRET": CANARY, "AGENT_JWT_ALGORITHM": "RS256"},
         {"AGENT_JWT_SECRET": CANARY[:20]},
         {"DATABASE_URL": f"postgresql://user:{CANARY}@h/d d"},
