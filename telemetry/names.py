@@ -117,12 +117,11 @@ JOURNAL_UNSAFE = "journal_unsafe"  # it lies where it may not last, or cannot be
 AUDIT_CHECKPOINT = "audit_checkpoint"  # a signed note over the log, to be kept elsewhere
 CHECKPOINT_UNTOLD = "checkpoint_untold"  # a place that checkpoints are told to did not take one
 JOURNAL_MENDED = "journal_mended"  # it can be written again
-ROUTINE_FAILED = "routine_failed"  # what is done once a day was not
 FOREIGN = "log"  # a library's own line
 
 LOG_TYPES = (
     COMPLETED, FAILED, ERROR, REFUSED, RATE_LIMITED, DENIED,
     SERVICE_STARTED, SERVICE_STOPPED, SINK_FAILED, REQUEST_FAILED, MODEL_UNPRICED, SETTLE_FAILED,
-    KEYS_UNFETCHED, JOURNAL_STRANGE, JOURNAL_UNSAFE, JOURNAL_MENDED, ROUTINE_FAILED, AUDIT_CHECKPOINT,
+    KEYS_UNFETCHED, JOURNAL_STRANGE, JOURNAL_UNSAFE, JOURNAL_MENDED, AUDIT_CHECKPOINT,
     CHECKPOINT_UNTOLD, FOREIGN,
 )  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from logging import WARNING
 
-from telemetry import log, names
+from telemetry import log, names, sink
 from telemetry.failure import words_of
 
 DAY, HOUR = 86_400.0, 3_600.0
@@ -50,6 +50,7 @@ class Routine:
         try:
             await self._work()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and tried again
-            log.say(names.ROUTINE_FAILED, WARNING, routine=self._name, error=words_of(error))
+            sink.count_failure(self._name)
+            log.say(names.SINK_FAILED, WARNING, sink=self._name, verb="routine", error=words_of(error))
             return False
         return True

@@ -4,6 +4,7 @@ Refuses to make anything up: every value was sent or printed by a service that w
 """
 
 import json
+import resource
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,11 @@ def coded(**claims: Any) -> str:
 STRANGER = Path(__file__).parents[1] / "walk" / "plugins" / "stranger.py"
 ENTRY_POINTS = "[parley.sinks]\nclumsy = stranger:Clumsy\n"
 LIMITS = "AUDITEE=1000,GUEST=1"
-UNREACHABLE = {"AGENT_JWT_ALGORITHM": "EdDSA", "AGENT_JWT_JWKS_URL": "http://127.0.0.1:1/jwks"}
+UNREACHABLE = {
+    "AGENT_JWT_ALGORITHM": "EdDSA",
+    "AGENT_JWT_JWKS_URL": "http://127.0.0.1:1/jwks",
+    "AGENT_AUDIT_CHECKPOINT_WEBHOOK": "http://127.0.0.1:1/checkpoints",
+}
 TOKEN = f"{coded(alg='EdDSA', typ='JWT', kid='a')}.{coded(sub='x', exp=9999999999)}.{'A' * 86}"
 """A token whose issuer's keys cannot be had."""
 CHAT, EVENTS = "/api/v1/agent/chat", "/api/v1/audit/events"
@@ -54,11 +59,34 @@ def collect(folder: Path) -> Found:
         found["problems/database_error"] = without_database(service)
         assert service.stop() == 0
         found |= {f"lines/{name}": value for name, value in lines(service)}
-    (folder / "issuer").mkdir()
-    with Service(folder / "issuer", UNREACHABLE) as service:
-        ask(service, "Hello", key=TOKEN)
-        found["lines/signing_keys_unfetched"] = service.wait_for_line(type="signing_keys_unfetched")
+    found |= dict(from_far_away(folder / "away"))
+    found |= dict(on_a_full_disk(folder / "full"))
     return found
+
+
+def from_far_away(cwd: Path) -> Iterator[tuple[str, Any]]:
+    """Lines about what cannot be reached, and about a journal that is not ours to read."""
+    strange = cwd / "var" / "journal" / ("f" * 32)
+    strange.mkdir(parents=True)
+    (strange / "000001.seg").write_bytes(b"no segment" * 100)
+    with Service(cwd, UNREACHABLE) as service:
+        ask(service, "Hello", key=TOKEN)
+        for kind in ("signing_keys_unfetched", "checkpoint_untold", "journal_strange"):
+            yield f"lines/{kind}", service.wait_for_line(type=kind)
+
+
+def on_a_full_disk(cwd: Path) -> Iterator[tuple[str, Any]]:
+    """What is said while no file may grow, and once they may again."""
+    cwd.mkdir()
+    with Service(cwd) as service:
+        ask(service, "Hello")
+        service.wait_for_rows(outcome="answered")
+        _, most = resource.prlimit(service.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (1, most))
+        yield "problems/audit_unwritable", ask(service, "Hello").json()
+        yield "lines/journal_unsafe", service.wait_for_line(type="journal_unsafe")
+        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (most, most))
+        yield "lines/journal_mended", service.wait_for_line(type="journal_mended")
 
 
 def plug_in(site: Path) -> None:
@@ -121,6 +149,11 @@ def routes(service: Service, head: str) -> Iterator[tuple[str, Any]]:
     deleted = requested(service, "DELETE", one)
     assert (deleted.status_code, deleted.content) == (204, b"")
     yield "deleteConversation", None
+    made(service, "AUDITEE")
+    twice = {"subject": "auditee", "confirm": "auditee"}
+    erased = requested(service, "POST", "/api/v1/audit/erasures", key=head, json=twice)
+    assert erased.status_code == 200, erased.text
+    yield "eraseSubject", erased.json()
 
 
 def events(service: Service) -> Iterator[tuple[str, Any]]:
@@ -188,6 +221,19 @@ def commands(service: Service, key_id: str) -> Iterator[tuple[str, Any]]:
     yield "usage", told(service, "usage")
     yield "limits_show", told(service, "limits", "show")
     yield "limits_show_user", told(service, "limits", "show", "dev")
+    yield from keeping(service)
+
+
+def keeping(service: Service) -> Iterator[tuple[str, Any]]:
+    """Commands about what is kept, and for how long."""
+    subject = ("--subject", "held")
+    yield "audit_hold", told(service, "audit", "hold", *subject, "--reason", "case 7")
+    yield "audit_holds", told(service, "audit", "holds")
+    yield "audit_release", told(service, "audit", "release", *subject)
+    yield "audit_erase", told(service, "audit", "erase", *subject, "--yes")
+    yield "audit_scrub", told(service, "audit", "scrub")
+    yield "audit_retain", told(service, "audit", "retain", "--days", "36500", "--dry-run")
+    yield "audit_rotate-keys", told(service, "audit", "rotate-keys")
 
 
 def without_database(service: Service) -> Any:

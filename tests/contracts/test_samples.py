@@ -32,7 +32,6 @@ NOT_ASKED_FOR = {
     "concurrency_limited": "no such limit in this version",
     "over_budget": "no budgets in this version",
     "budget_unavailable": "no budgets in this version",
-    "audit_unwritable": "no journal in this version",
     "overloaded": "nothing refuses by it in this version",
     "upstream_timeout": "takes 30 s of silence",
     "upstream_unreachable": "is the stream's error event",
@@ -169,7 +168,8 @@ def write(collected: dict[str, Any], machine: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(cleaned(value, machine), indent=2, ensure_ascii=False) + "\n")
     examples = {each.id: sample(f"routes/{each.id}") for each in OPERATIONS if each.id != "getSchema"}
-    examples |= {"request": {"message": "What is 12*7?"}, "getSchema": {"openapi": "3.1.0"}}
+    examples |= {"chat request": {"message": "What is 12*7?"}, "getSchema": {"openapi": "3.1.0"}}
+    examples["eraseSubject request"] = {"subject": "auditee", "confirm": "auditee"}
     event = examples.pop("exportAuditEvents")[0]
     examples["exportAuditEvents application/x-ndjson"] = json.dumps(event) + "\n"
     examples["exportAuditEvents text/csv"] = csv_of(event)

@@ -33,7 +33,7 @@ async def test_what_fails_is_told_and_tried_again(caplog):
     await routine.stop()
     assert work.times == 3
     told = [(record.line.type, record.line.fields) for record in caplog.records]
-    assert told == [("routine_failed", {"routine": "test", "error": "OSError: away"})] * 2
+    assert told == [("sink_failed", {"sink": "test", "verb": "routine", "error": "OSError: away"})] * 2
 
 
 async def test_it_ends_in_the_middle_of_its_work():
