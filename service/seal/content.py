@@ -62,7 +62,10 @@ def open_text(data_key: bytes, event_id: str, sealed: bytes) -> str:
     Raises:
         ContentUnreadable: it was sealed under another data key, or for another event.
     """
-    return _open(data_key, sealed, event_id).decode("utf-8", "surrogatepass")
+    try:
+        return _open(data_key, sealed, event_id).decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        raise ContentUnreadable("The content is no text.") from None
 
 
 def commitment(salt: bytes, text: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import Self
 from msgspec import Struct
 
 from service.errors import ServiceError
-from service.seal.leaf import GENESIS, chain_hash
+from service.seal.leaf import GENESIS, chained
 
 TILE = 256
 TILE_HEIGHT = 8
@@ -145,10 +145,8 @@ class Frontier:
 
     def extend(self, leaves: Sequence[bytes]) -> Growth:
         """Append leaves."""
-        chains: list[bytes] = []
-        for leaf in leaves:
-            self.chain = chain_hash(self.chain, leaf)
-            chains.append(self.chain)
+        chains = chained(self.chain, leaves)
+        self.chain = chains[-1] if chains else self.chain
         return Growth(chains, self._peaks.extend(leaves))
 
     def root(self) -> bytes:

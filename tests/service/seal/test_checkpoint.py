@@ -185,3 +185,10 @@ def test_a_verifier_says_what_its_key_did_not_sign():
     assert isinstance(Ed25519PublicKey.from_public_bytes(KNOWN[0].public.raw), Ed25519PublicKey)
     assert not KNOWN[0].holds(bytes(64), b"said")
     assert KNOWN[0].holds(KEY.sign(b"said"), b"said")
+
+
+@pytest.mark.parametrize("extra", [b"x", b"\x00" * 3])
+def test_a_signature_with_more_behind_it_is_refused(extra):
+    line = NOTE.rstrip("\n").rpartition(" ")
+    longer = b64encode(b64decode(line[2]) + extra).decode()
+    assert "does not hold" in refused(f"{line[0]} {longer}\n")

@@ -78,6 +78,12 @@ def test_a_commitment_is_an_hmac_of_the_text_under_its_salt(salt, text):
     assert commitment(bytes(32), text) != expected or salt == bytes(32)
 
 
+def test_sealed_bytes_that_are_no_text_are_unreadable():
+    """A data key wrapped under a name opens as text only where it is one."""
+    with pytest.raises(ContentUnreadable):
+        open_text(MASTER, "e", wrap(MASTER, b"\xff" * 32, "e"))
+
+
 def test_a_master_key_is_named_by_eight_characters_of_its_hash():
     assert key_id(MASTER) == hashlib.sha256(MASTER).hexdigest()[:8]
     assert key_id(MASTER) != key_id(OTHER)

@@ -143,3 +143,18 @@ def _refuses(read, text):
 def test_a_seed_has_32_bytes(seed):
     with pytest.raises(KeyUnreadable):
         derived(seed)
+
+
+@pytest.mark.parametrize("kind", [0, 2, 4])
+def test_a_verifier_key_of_another_kind_is_refused(kind):
+    said = b64encode(bytes([kind]) + RAW).decode()
+    with pytest.raises(KeyUnreadable):
+        public_key(f"log.example+{VKEY_ID}+{said}")
+
+
+def test_base64_of_the_web_is_read_as_well():
+    seed = b"\xfb\xef\xff" * 10 + b"ab"
+    assert "-" in urlsafe_b64encode(seed).decode()
+    assert "_" in urlsafe_b64encode(seed).decode()
+    for text in (urlsafe_b64encode(seed).decode(), b64encode(seed).decode()):
+        assert private_key(text).private_bytes_raw() == seed

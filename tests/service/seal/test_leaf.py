@@ -5,7 +5,7 @@ from hashlib import sha256
 import msgspec
 import pytest
 
-from service.seal.leaf import COLUMNS, GENESIS, canonical, chain_hash, leaf_hash
+from service.seal.leaf import COLUMNS, GENESIS, canonical, chain_hash, chained, leaf_hash, leaves_of
 
 VALUES = ("id", None, 0, 127, 128, -1, 1 << 40, b"\x00\x01", "ü", "")
 
@@ -48,3 +48,13 @@ def test_what_no_database_takes_has_no_canonical_bytes():
         canonical(("\ud800",))
     with pytest.raises(OverflowError):
         canonical((1 << 64,))
+
+
+def test_many_leaves_and_chains_are_those_of_each():
+    rows = [("a", 1), ("b", 2), ("c", 3)]
+    leaves = leaves_of(rows)
+    assert leaves == [leaf_hash(canonical(row)) for row in rows]
+    first = chain_hash(GENESIS, leaves[0])
+    second = chain_hash(first, leaves[1])
+    assert chained(GENESIS, leaves) == [first, second, chain_hash(second, leaves[2])]
+    assert chained(GENESIS, []) == []

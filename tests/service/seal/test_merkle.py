@@ -91,6 +91,8 @@ def test_the_chain_goes_through_every_leaf():
     growth = frontier.extend(leaves)
     assert growth.chains == [naive.chain(leaves[:size]) for size in range(1, 11)]
     assert growth.chain == frontier.chain == naive.chain(leaves)
+    assert frontier.extend([]).chains == []
+    assert frontier.chain == naive.chain(leaves)
 
 
 def test_a_copy_grows_by_itself():

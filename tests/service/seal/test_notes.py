@@ -59,8 +59,10 @@ def test_a_document_over_many_lines_is_found():
 
 
 def test_notes_and_json_may_be_mixed():
-    text = NOTES[0] + "\n" + json.dumps({"checkpoint": NOTES[1]}) + "\n" + NOTES[2]
-    assert sorted(checkpoints_in(text)) == sorted(NOTES)
+    carried = json.dumps({"checkpoint": NOTES[1]})
+    assert sorted(checkpoints_in(f"{NOTES[0]}\n{carried}\n{NOTES[2]}")) == sorted(NOTES)
+    assert sorted(checkpoints_in(f"{NOTES[0]}\n{carried}")) == sorted(NOTES[:2])
+    assert sorted(checkpoints_in(f"{carried}\n{NOTES[0]}")) == sorted(NOTES[:2])
 
 
 def test_a_broken_note_is_found_as_well():

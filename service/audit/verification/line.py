@@ -1,0 +1,213 @@
+"""The log as one line: indexes without a hole, each chain out of the one before, the tree at each checkpoint.
+
+Refuses to stop at damage: behind it, the stored chain is what the next checkpoint is held against.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from service.audit.verification.anchors import Anchors
+from service.audit.verification.breaks import WINDOW, Break, Breaks, Entry
+from service.audit.verification.piece import CHAIN, ID, INDEX, LEAF, Row
+from service.audit.verification.report import Findings, Kind
+from service.seal.leaf import GENESIS, chain_hash, chained
+from service.seal.merkle import EMPTY, Peaks
+
+HASH_BYTES = 32
+FAR = "The row stands behind the end of the log."
+
+
+class Before(Struct, frozen=True):
+    """The line as it was before the entry that broke it."""
+
+    broken: Break
+    peaks: Peaks
+    chain: bytes
+    damaged: bool
+
+
+class Hole(Struct):
+    """Places without a row from `start` up to an entry; `lone` while nothing links to that one."""
+
+    start: int
+    entry: Entry
+    lone: bool = True
+
+
+class Line:
+    """Walks along a log. `next` is the index that is due, `lost` how many rows are missing or damaged."""
+
+    def __init__(self, anchors: Anchors, findings: Findings) -> None:
+        self._anchors, self._findings, self._breaks = anchors, findings, Breaks(findings)
+        self.next, self.lost, self.flaws = 0, 0, 0
+        self._peaks, self._chain, self._damaged = Peaks(), GENESIS, False
+        self._known = True  # whether the chain before the next entry is
+        self._recent = deque[Entry](maxlen=WINDOW)
+        self._before: Before | None = None
+        self._flaws_at_anchor = 0
+        self._attested = 0  # how far stored chains have confirmed the leaves
+        self._hole: Hole | None = None
+        self._pass_anchors()
+
+    @property
+    def root(self) -> bytes | None:
+        """The root of the tree; None where damage leaves none."""
+        return None if self._damaged else self._peaks.root()
+
+    def chains(self, leaves: Sequence[bytes]) -> list[bytes]:
+        """The chains that these leaves would have if they came next."""
+        return chained(self._chain, leaves)
+
+    def fits(self, rows: Sequence[Row], leaves: Sequence[bytes], chains: Sequence[bytes]) -> bool:
+        """Whether rows are the next ones, whole and untouched, as far as the line tells."""
+        return (
+            self._known
+            and [row[LEAF] for row in rows] == leaves
+            and [row[CHAIN] for row in rows] == chains
+            and [row[INDEX] for row in rows] == [*range(self.next, self.next + len(rows))]
+        )
+
+    def accept(self, leaves: Sequence[bytes], chains: Sequence[bytes], ids: Sequence[object]) -> None:
+        """Go on by entries that fit; `ids` are None where only leaves are left."""
+        first, done = self.next, 0
+        while done < len(leaves):
+            end = self._reach(len(leaves) - done)
+            self._peaks.extend(leaves[done : done + end])
+            done, self.next = done + end, self.next + end
+            self._chain = chains[done - 1]
+            self._pass_anchors()
+        self._close()
+        start = max(0, len(leaves) - WINDOW)
+        last = zip(range(first + start, self.next), ids[start:], leaves[start:], chains[start:], strict=True)
+        self._recent.extend(Entry(*each) for each in last)
+        self._before, self._attested = None, self.next
+
+    def bury(self, first: int, leaves: Sequence[bytes]) -> None:
+        """Go on by leaves of which no rows are left."""
+        if first < self.next:
+            detail = "Leaves of removed events stand where events do."
+            self._flaw(Kind.INSERTED, first, None, detail)
+            first, leaves = self.next, leaves[self.next - first :]
+        if first > self.next:
+            self._open(first, Entry(first, None, EMPTY, EMPTY))
+        if leaves:
+            attested = self._attested
+            self.accept(leaves, self.chains(leaves), [None] * len(leaves))
+            self._attested = attested
+
+    def take(self, row: Row, leaf: bytes | None) -> None:
+        """Go on by one row; `leaf` is what its columns hash to, None where nothing does."""
+        index = row[INDEX]
+        if type(index) is not int or index < 0:
+            self._flaw(Kind.INSERTED, None, row[ID], "The row has no place in the log.")
+            return
+        entry = Entry(index, row[ID], hash_in(row[LEAF]), hash_in(row[CHAIN]))
+        if index < self.next:
+            self._again(entry)
+            return
+        if index > self.next:
+            self._open(index, entry)
+        self._go_on(entry, leaf)
+
+    def finish(self, known_size: int) -> None:
+        """Judge what can be judged once all was seen; `known_size` is how far others say that it goes."""
+        if self._hole and self._hole.lone and self._hole.start >= known_size > 0:
+            self._findings.add(Kind.INSERTED, self._hole.entry.index, self._hole.entry.id, FAR)
+            self.next, self._hole = self._hole.start, None
+        self._close()
+        self._breaks.judge()
+
+    def _go_on(self, entry: Entry, leaf: bytes | None) -> None:
+        """Go on by an entry at the index that is due."""
+        if leaf == entry.leaf:
+            self._link(entry, told=False)
+            return
+        self.lost += 1
+        self._findings.add(Kind.ALTERED, entry.index, entry.id, "The row has not the hash that is stored.")
+        if leaf and self._known and chain_hash(self._chain, leaf) == entry.chain:
+            entry = Entry(entry.index, entry.id, leaf, entry.chain)  # it is the stored hash that was changed
+        self._link(entry, told=True)
+
+    def _link(self, entry: Entry, *, told: bool) -> None:
+        """Append an entry; where it does not link, note a break unless its row is told already."""
+        before, due = self._before, chain_hash(self._chain, entry.leaf)
+        self._before = None
+        if self._known and due != entry.chain and not self._mends(before, entry):
+            self._break(entry, told=told)
+        if self._known and self._hole:
+            self._hole.lone = False
+        self._known, self._chain = True, entry.chain
+        self._peaks.extend([entry.leaf])
+        self._recent.append(entry)
+        self.next += 1
+        self._attested = self.next
+        self._pass_anchors()
+
+    def _break(self, entry: Entry, *, told: bool) -> None:
+        broken = Break(entry, ()) if told else self._breaks.add(entry, self._recent)
+        self._anchors.forgive(self._attested)
+        self._before = Before(broken, self._peaks.copy(), self._chain, self._damaged)
+        self._damaged = True
+        self.flaws += 1
+        self.lost += 1
+
+    def _mends(self, before: Before | None, entry: Entry) -> bool:
+        """Whether the row before broke only because its chain was changed: then its leaf is the true one."""
+        if not before:
+            return False
+        if chain_hash(chain_hash(before.chain, before.broken.entry.leaf), entry.leaf) != entry.chain:
+            return False
+        self._damaged = before.damaged
+        return True
+
+    def _again(self, entry: Entry) -> None:
+        """An index for the second time: the one that links is the row, the other was put in."""
+        before = self._before
+        last = before and before.broken.entry.index == entry.index
+        if before and last and chain_hash(before.chain, entry.leaf) == entry.chain:
+            before.broken.kind = Kind.INSERTED
+            self._peaks, self._chain, self._damaged = before.peaks, before.chain, before.damaged
+            self.next = entry.index
+            self._link(entry, told=False)
+            return
+        self._flaw(Kind.INSERTED, entry.index, entry.id, "The row stands where another does.")
+
+    def _open(self, index: int, entry: Entry) -> None:
+        """Places without a row: those between were taken out, or this one was put in far behind the end."""
+        self._close()
+        self._hole = Hole(self.next, entry)
+        self._damaged, self._known, self._before = True, False, None
+        self._recent.clear()
+        self._anchors.skip(index)
+        self.next, self.flaws = index, self.flaws + 1
+
+    def _close(self) -> None:
+        """Tell the last hole: nothing speaks for a row behind it that was put in."""
+        if self._hole:
+            start, count = self._hole.start, self._hole.entry.index - self._hole.start
+            self._findings.add(Kind.DELETED, start, None, f"{count} rows are missing.")
+            self.lost += count
+        self._hole = None
+
+    def _flaw(self, kind: Kind, index: int | None, event_id: object, detail: str) -> None:
+        self.flaws += 1
+        self._findings.add(kind, index, event_id, detail)
+
+    def _reach(self, count: int) -> int:
+        """How many of these entries go before the next checkpoint has to be looked at."""
+        due = self._anchors.next
+        return count if due is None else min(count, due - self.next)
+
+    def _pass_anchors(self) -> None:
+        if self._anchors.next != self.next:
+            return
+        whole = self.flaws == self._flaws_at_anchor
+        if self._known and self._anchors.pass_by(self.next, self.root, self._chain, whole=whole):
+            self._flaws_at_anchor = self.flaws
+
+
+def hash_in(value: object) -> bytes:
+    """A stored hash; what is none links to nothing."""
+    return value if isinstance(value, bytes) and len(value) == HASH_BYTES else EMPTY

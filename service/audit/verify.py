@@ -1,0 +1,118 @@
+"""Verification of a log: every row, every link, every checkpoint, every text, in one pass.
+
+Refuses to trust the database: the public key, and checkpoints kept elsewhere, are what it is held against.
+Pure: rows are handed to it in the order of their places, in lists of any length.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from service.audit.verification.anchors import Anchors, Keys
+from service.audit.verification.content import Contents
+from service.audit.verification.line import Line
+from service.audit.verification.numbers import Numbers
+from service.audit.verification.piece import ID, VALUES, Buried, Row
+from service.audit.verification.report import Finding, Findings, Kind, Report
+from service.seal.checkpoint import Verifier
+from service.seal.leaf import Value, leaves_of
+
+__all__ = ["Buried", "Finding", "Keys", "Kind", "Report", "Row", "Verification", "Verifier", "verify"]
+
+Piece = Sequence[Row] | Buried
+
+
+class Verification:
+    """Takes a log piece by piece, then reports.
+
+    `checkpoints` are the database's own notes, `outside` those kept elsewhere, `quarantined` the
+    `(writer, number)` of rows known to be in quarantine, `known_size` how many places the database itself
+    knows of, by its tiles for one. All of them are to be of the same moment as the rows, or an earlier one.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        checkpoints: Iterable[str] = (),
+        outside: Iterable[str] = (),
+        *,
+        quarantined: Iterable[tuple[str, int]] = (),
+        known_size: int = 0,
+    ) -> None:
+        self._findings = Findings()
+        self._anchors = Anchors(keys, checkpoints, outside, self._findings)
+        self._line = Line(self._anchors, self._findings)
+        self._contents, self._numbers = Contents(self._findings), Numbers(quarantined)
+        self._known_size, self._rows, self._buried = known_size, 0, 0
+
+    def take(self, piece: Piece) -> None:
+        """Look at the next rows, or at the leaves that retention left of them."""
+        if isinstance(piece, Buried):
+            self._bury(piece)
+            return
+        self._rows += len(piece)
+        self._walk(piece)
+        self._contents.take(piece)
+        self._numbers.take(piece)
+
+    def report(self) -> Report:
+        """The verdict; to be asked for once, when all was taken."""
+        self._line.finish(max(self._known_size, self._anchors.greatest))
+        self._contents.judge()
+        self._anchors.finish(self._line.next, self._known_size)
+        self._numbers.judge(self._findings, self._buried + self._line.lost)
+        return Report(
+            valid=not self._findings.count,
+            rows=self._rows,
+            freshness=self._anchors.freshness,
+            findings=self._findings.in_order(),
+            found=self._findings.count,
+            size=self._line.next,
+            root=self._line.root,
+            checkpoint_size=self._anchors.proven,
+            refused=self._anchors.refused,
+        )
+
+    def _bury(self, piece: Buried) -> None:
+        self._buried += len(piece.leaves)
+        self._contents.bury(piece.first, len(piece.leaves))
+        self._line.bury(piece.first, piece.leaves)
+
+    def _walk(self, rows: Sequence[Row]) -> None:
+        try:
+            leaves = leaves_of(row[VALUES] for row in rows)
+        except (TypeError, ValueError, OverflowError):  # what a sealed row never holds
+            self._step([leaf_of(row[VALUES]) for row in rows], rows)
+            return
+        chains = self._line.chains(leaves)
+        if self._line.fits(rows, leaves, chains):
+            self._line.accept(leaves, chains, [row[ID] for row in rows])
+        else:
+            self._step(leaves, rows)
+
+    def _step(self, leaves: Sequence[bytes | None], rows: Sequence[Row]) -> None:
+        """Go row by row, where a list is not as it should be."""
+        for row, leaf in zip(rows, leaves, strict=True):
+            self._line.take(row, leaf)
+
+
+def verify(
+    pieces: Iterable[Piece],
+    keys: Keys,
+    checkpoints: Iterable[str] = (),
+    outside: Iterable[str] = (),
+    *,
+    quarantined: Iterable[tuple[str, int]] = (),
+    known_size: int = 0,
+) -> Report:
+    """Verify a whole log at once; see `Verification`."""
+    verification = Verification(keys, checkpoints, outside, quarantined=quarantined, known_size=known_size)
+    for piece in pieces:
+        verification.take(piece)
+    return verification.report()
+
+
+def leaf_of(values: Sequence[Value]) -> bytes | None:
+    """The leaf of values; None where they cannot be a row's."""
+    try:
+        return leaves_of([values])[0]
+    except (TypeError, ValueError, OverflowError):
+        return None
