@@ -1,4 +1,4 @@
-"""parley audit: list, show, export and count audit events, straight from the database.
+"""parley audit: list, show and export audit events, straight from the database; and the verbs of other files.
 
 Refuses to look unseen: showing content leaves a row with the name of the machine's user, as the routes do.
 """
@@ -10,7 +10,7 @@ import msgspec
 
 from service.audit.access import Look
 from service.auth.derive import Derived
-from service.cli import asking, erase, retain, state, stats
+from service.cli import asking, erase, retain, state, stats, verify
 from service.cli.asking import Desk, asked, plain
 from service.store.event import Event
 from service.web import events, export
@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
     show.add_argument("id", type=asking.text, help="the event's id")
     asking.verb(verbs, "export", "write all events to stdout, newest first", _export, ExportQuery)
     asking.verb(verbs, "stats", "count events by kind and outcome, and what waits", stats.show, StatsQuery)
-    for each in (erase, retain):
+    for each in (verify, erase, retain):
         each.add(verbs)
 
 
@@ -43,7 +43,8 @@ async def _list(desk: Desk) -> int:
     after = events.read(_cursors(desk), query.cursor, question)
     page = await desk.database.questions.events(filters, query.limit, after)
     await asking.note(desk, Look.READ, "parley audit list", filters)
-    told = EventPage(tuple(page.events), events.written(_cursors(desk), page, question))
+    shown = await desk.database.opening.page(page.events)
+    told = EventPage(tuple(shown), events.written(_cursors(desk), page, question))
     asking.show(desk, told, lambda: "\n".join(map(_line, told.events)) or "no events")
     return 0
 
@@ -54,17 +55,19 @@ async def _show(desk: Desk) -> int:
         sys.stderr.write("parley: there is no audit event of that id\n")
         return 1
     await asking.note(desk, Look.READ, "parley audit show", found.id)
-    asking.show(desk, found, lambda: _pretty(found))
+    opened = await desk.database.opening.one(found)
+    asking.show(desk, opened, lambda: _pretty(opened))
     return 0
 
 
 async def _export(desk: Desk) -> int:
     query = asked(ExportQuery, desk.given)
-    pages = desk.database.questions.pages(query.filters())
-    first = await anext(pages)
-    await asking.note(desk, Look.EXPORT, "parley audit export", query.filters())
-    async for piece in export.told(export.FORMS[query.format], first, pages, lambda event: event):
-        sys.stdout.write(piece)
+    async with verify.proving(desk) as prover:
+        pages = desk.database.opening.pages(prover.export(query.filters(), salted=True))
+        first = await anext(pages)
+        await asking.note(desk, Look.EXPORT, "parley audit export", query.filters())
+        async for piece in export.told(export.FORMS[query.format], first, pages, lambda event: event):
+            sys.stdout.write(piece)
     return 0
 
 
