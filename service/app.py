@@ -40,7 +40,18 @@ from service.limits import Gate, MemoryLimiter
 from service.seal.vault import Vault
 from service.store.database import Database, open_database
 from service.tools import built_in
-from service.web import audit, chat, console, conversations, health, limits, problems, usage, verification
+from service.web import (
+    audit,
+    chat,
+    console,
+    conversations,
+    erasures,
+    health,
+    limits,
+    problems,
+    usage,
+    verification,
+)
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk, Note, unnoted
 from service.web.envelope import Envelope
@@ -230,7 +241,8 @@ def _asking(turns: Turns, database: Database, cursors: Cursors, desk: Desk) -> l
 def _proving(database: Database, cursors: Cursors, desk: Desk, sealing: Sealing) -> list[HTTPRouteHandler]:
     """The audit's routes."""
     return [
-        *audit.routes(database.questions, cursors, desk, Prover(database, sealing)),
+        *audit.routes(database.questions, cursors, desk, Prover(database, sealing), database.opening),
+        *erasures.routes(database.erasures, desk),
         *verification.routes(Verifying(database, sealing.key), desk),
     ]
 

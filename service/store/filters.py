@@ -17,7 +17,7 @@ class Filters(Struct, frozen=True, kw_only=True):
     """Which events are meant; None does not matter.
 
     `since` belongs to the span and `until` does not: microseconds since 1970 (UTC). `q` are words, all of
-    which are in the query, in any case and order.
+    which are in the query, in any case and order; sealed texts are not searched, only clear ones.
     """
 
     actor: str | None = None

@@ -4,7 +4,7 @@ Refuses to fail over a text that does not open: its place says `unreadable`.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import structs
 from piccolo.querystring import QueryString
@@ -18,6 +18,8 @@ from service.store.questions import Reading
 
 SEALED, UNREADABLE = "sealed", "unreadable"
 """States of a text, as metadata's `content` says them."""
+
+Shown = TypeVar("Shown", bound=Event)
 
 FIND = (
     "SELECT event.id, content.subject_id, content.sealed, subject.data_key FROM audit_event AS event "
@@ -33,12 +35,12 @@ class Opening:
     def __init__(self, engine: Reading, vault: Vault) -> None:
         self._engine, self._vault = engine, vault
 
-    async def one(self, event: Event) -> Event:
+    async def one(self, event: Shown) -> Shown:
         """An event with its text."""
         (opened,) = await self.page([event])
         return opened
 
-    async def page(self, events: Sequence[Event]) -> Sequence[Event]:
+    async def page(self, events: Sequence[Shown]) -> Sequence[Shown]:
         """Events with their texts: `query` has it and `content` goes; all others stay as they are.
 
         What was erased since the events were read is `unreadable`.
@@ -51,7 +53,7 @@ class Opening:
         keys: dict[str, bytes] = {}
         return [self._opened(event, sealed, keys) if event.id in wanted else event for event in events]
 
-    async def pages(self, pages: AsyncGenerator[Sequence[Event]]) -> AsyncGenerator[Sequence[Event]]:
+    async def pages(self, pages: AsyncGenerator[Sequence[Shown]]) -> AsyncGenerator[Sequence[Shown]]:
         """Page after page."""
         try:
             async for page in pages:
@@ -59,7 +61,7 @@ class Opening:
         finally:
             await pages.aclose()
 
-    def _opened(self, event: Event, sealed: Mapping[str, Mapping[str, Any]], keys: dict[str, bytes]) -> Event:
+    def _opened(self, event: Shown, sealed: Mapping[str, Mapping[str, Any]], keys: dict[str, bytes]) -> Shown:
         try:
             said = {"query": self._text(sealed[event.id], keys)}
         except (ContentUnreadable, KeyError):

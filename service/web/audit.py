@@ -3,6 +3,8 @@
 Refuses content to callers who may not see it: its place says `masked`. Showing it is an audited act.
 """
 
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import TypeVar
 
 from litestar import get
@@ -15,6 +17,7 @@ from service.auth.permissions import Action, may, require
 from service.errors import NotFound
 from service.store.event import Event
 from service.store.filters import Filters
+from service.store.opening import Opening
 from service.store.questions import Questions
 from service.web import export
 from service.web.cursor import Cursors
@@ -38,8 +41,11 @@ Shown = TypeVar("Shown", bound=Event)
 class Auditing:
     """Answers the audit's questions."""
 
-    def __init__(self, questions: Questions, cursors: Cursors, desk: Desk, prover: Prover) -> None:
-        self._questions, self._cursors, self._desk, self._prover = questions, cursors, desk, prover
+    def __init__(
+        self, questions: Questions, cursors: Cursors, desk: Desk, prover: Prover, opening: Opening
+    ) -> None:
+        self._questions, self._cursors, self._desk = questions, cursors, desk
+        self._prover, self._opening = prover, opening
 
     async def page(self, request: Asking) -> EventPage:
         """One page; `q` needs the permission to see content."""
@@ -50,9 +56,11 @@ class Auditing:
         after = cursor_read(self._cursors, query.cursor, question)
         page = await self._questions.events(filters, query.limit, after)
         if may(caller, Action.AUDIT_CONTENT):
-            self._desk.noted(request, caller, Look.READ, f"GET {EVENTS}", filters)
-        told = tuple(_as_allowed(event, caller) for event in page.events)
-        return EventPage(told, written(self._cursors, page, question))
+            self._desk.noted(
+                request, caller, Look.READ, f"GET {EVENTS}", await self._questions.unnamed(filters)
+            )
+        told = await self._as_allowed(page.events, caller)
+        return EventPage(tuple(told), written(self._cursors, page, question))
 
     async def event(self, request: Asking, event_id: str) -> Event:
         """One event."""
@@ -61,7 +69,8 @@ class Auditing:
         found = await self._found(event_id)
         if may(caller, Action.AUDIT_CONTENT):
             self._desk.noted(request, caller, Look.READ, "GET /api/v1/audit/events/{event_id}", found.id)
-        return _as_allowed(found, caller)
+        (told,) = await self._as_allowed([found], caller)
+        return told
 
     async def proof(self, request: Asking, event_id: str) -> SealedEvent:
         """One event with what proves it; taking it along is recorded, whoever does."""
@@ -72,21 +81,37 @@ class Auditing:
         if proven is None:
             raise NotFound(MISSING)
         self._desk.noted(request, caller, Look.READ, "GET /api/v1/audit/events/{event_id}/proof", found.id)
-        return _as_allowed(proven, caller)
+        (told,) = await self._as_allowed([proven], caller)
+        return told
 
     async def export(self, request: Asking) -> Stream:
         """All events, as a file."""
         caller = await self._desk.admit(request, Action.EXPORT)
         query = read(ExportQuery, request.scope["query_string"])
         filters, form = _filters(query, caller), export.FORMS[query.format]
-        pages = self._prover.export(filters, salted=may(caller, Action.AUDIT_CONTENT))
+        pages = self._allowed(self._prover.export(filters, salted=may(caller, Action.AUDIT_CONTENT)), caller)
         first = await anext(pages)  # a database that does not answer is still a problem with a status
-        self._desk.noted(request, caller, Look.EXPORT, f"GET {EXPORT}", filters)
+        self._desk.noted(
+            request, caller, Look.EXPORT, f"GET {EXPORT}", await self._questions.unnamed(filters)
+        )
         return Stream(
-            export.told(form, first, pages, lambda event: _as_allowed(event, caller)),
+            export.told(form, first, pages, lambda event: event),
             media_type=form.media_type,
             headers={"content-disposition": f'attachment; filename="audit-events.{query.format}"'},
         )
+
+    async def _as_allowed(self, events: Sequence[Shown], caller: Caller) -> Sequence[Shown]:
+        """Events with their texts, sealed ones opened, for who may see them; else without."""
+        if may(caller, Action.AUDIT_CONTENT):
+            return await self._opening.page(events)
+        return [masked(event) for event in events]
+
+    async def _allowed(
+        self, pages: AsyncGenerator[Sequence[Shown]], caller: Caller
+    ) -> AsyncGenerator[Sequence[Shown]]:
+        async with aclosing(pages):
+            async for page in pages:
+                yield await self._as_allowed(page, caller)
 
     async def _found(self, event_id: str) -> Event:
         found = await self._questions.event(event_id)
@@ -95,9 +120,11 @@ class Auditing:
         return found
 
 
-def routes(questions: Questions, cursors: Cursors, desk: Desk, prover: Prover) -> list[HTTPRouteHandler]:
+def routes(
+    questions: Questions, cursors: Cursors, desk: Desk, prover: Prover, opening: Opening
+) -> list[HTTPRouteHandler]:
     """The audit's routes."""
-    auditing = Auditing(questions, cursors, desk, prover)
+    auditing = Auditing(questions, cursors, desk, prover, opening)
 
     @get(EVENTS)
     async def events(request: Asking) -> EventPage:
@@ -123,7 +150,3 @@ def _filters(query: PageQuery | ExportQuery, caller: Caller) -> Filters:
     if query.q is not None:
         require(caller, Action.AUDIT_CONTENT)
     return query.filters()
-
-
-def _as_allowed(event: Shown, caller: Caller) -> Shown:
-    return event if may(caller, Action.AUDIT_CONTENT) else masked(event)

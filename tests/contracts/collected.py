@@ -146,7 +146,12 @@ def routes(service: Service, head: str) -> Iterator[tuple[str, Any]]:
     yield "getLimitsOf", got(service, "/api/v1/limits/dev", head)
     yield "getLiveness", got(service, "/health/live", "")
     yield "getReadiness", got(service, "/health/ready", "")
-    deleted = requested(service, "DELETE", one)
+    yield from removing(service, head, one)
+
+
+def removing(service: Service, head: str, conversation: str) -> Iterator[tuple[str, Any]]:
+    """The routes after which something is gone."""
+    deleted = requested(service, "DELETE", conversation)
     assert (deleted.status_code, deleted.content) == (204, b"")
     yield "deleteConversation", None
     made(service, "AUDITEE")

@@ -21,7 +21,7 @@ from telemetry.failure import Code, Failure, FieldError
 EXAMPLES: Mapping[str, Any] = json.loads(
     Path(__file__).with_name("examples.json").read_text(encoding="utf-8")
 )
-"""By operation, what a 200 says; `request` what is asked."""
+"""By operation, what a 200 says; with `request` behind it what is asked."""
 
 EXAMPLE = Identity(
     request_id="01a2096f-1b4e-715e-add0-dcab3d122338", trace_id="c9ae82206725007b6a50c7add839d044"
@@ -38,6 +38,8 @@ OF_SUCCESS = {
     "chat": ("RateLimit", "RateLimit-Policy", "Idempotency-Replayed"),
     "exportAuditEvents": ("Content-Disposition",),
 }
+CHAT = "chat"
+"""The one operation that an Idempotency-Key makes safe to repeat."""
 IDEMPOTENCY_KEY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -83,8 +85,8 @@ def _operation(each: Operation) -> Json:
     if each.description:
         told["description"] = each.description
     if each.body:
-        told["parameters"].append(IDEMPOTENCY_KEY)
-        content = {"schema": type_of(each.body), "example": EXAMPLES["request"]}
+        told["parameters"] += [IDEMPOTENCY_KEY] if each.id == CHAT else []
+        content = {"schema": type_of(each.body), "example": EXAMPLES[f"{each.id} request"]}
         told["requestBody"] = {"required": True, "content": {JSON: content}}
     return told
 

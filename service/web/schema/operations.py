@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from service.audit.verify import Report
 from service.store.event import Event
-from service.web import conversations, health, limits
+from service.web import conversations, erasures, health, limits
 from service.web.ask import ChatBody
 from service.web.events import EventPage
 from service.web.parameters import ExportQuery, Nothing, PageQuery, UsageQuery
@@ -67,6 +67,15 @@ CHAT = (
     Code.UPSTREAM_OVERLOADED,
     Code.UPSTREAM_TIMEOUT,
     Code.TURN_TIMEOUT,
+)
+
+ERASING = (
+    *KNOWN,
+    Code.FORBIDDEN,
+    Code.NOT_FOUND,
+    Code.CONFLICT,
+    Code.TOO_LARGE,
+    Code.UNSUPPORTED_MEDIA_TYPE,
 )
 
 CHATTING = """\
@@ -196,6 +205,17 @@ OPERATIONS: tuple[Operation, ...] = (
         refuses=(*KNOWN, Code.FORBIDDEN),
     ),
     Operation(
+        id="eraseSubject",
+        method="post",
+        path=erasures.PATH,
+        tag="audit",
+        summary="Forget a person: name, texts, conversations, kept answers and API keys",
+        description="For AUDIT_HEAD. Events, sums and hashes stay. 409 where the person is under legal hold.",
+        body=erasures.Erasure,
+        media={JSON: erasures.ErasureReport},
+        refuses=ERASING,
+    ),
+    Operation(
         id="getUsage",
         method="get",
         path="/api/v1/usage",
@@ -271,7 +291,7 @@ WORDS = {
     "role": "The role of the caller.",
     "traceId": "The trace, 32 hexadecimal characters.",
     "entityType": "`AGENT_QUERY` (turns, where it is not given), another kind of event, or `all`.",
-    "q": "Words of the query; needs the permission to see content.",
+    "q": "Words of the query, where that is kept in clear; needs the permission to see content.",
     "format": "The form of the file.",
     "groupBy": "What is added up by.",
 }

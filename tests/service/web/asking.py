@@ -16,8 +16,9 @@ from service.audit.row import AuditRow
 from service.audit.signing import log_key
 from service.errors import Unauthenticated
 from service.limits import Gate, MemoryLimiter
-from service.store.database import Database, open_database
-from service.web import audit, limits, problems, usage, verification
+from service.seal.vault import Vault
+from service.store.database import NO_KEYS, Database, open_database
+from service.web import audit, erasures, limits, problems, usage, verification
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
@@ -64,15 +65,18 @@ def caller_of(user: str, role: str, *scopes: str) -> Caller:
 
 
 @asynccontextmanager
-async def asking(url: str, mode: Any = "enforce") -> AsyncGenerator[Asked]:
+async def asking(url: str, mode: Any = "enforce", vault: Vault = NO_KEYS) -> AsyncGenerator[Asked]:
     """Serve the routes in process."""
-    database, noted = await open_database(url), []
+    database, noted = await open_database(url, vault), []
     sealing = Sealing(database.checkpoints, KEY, (), microseconds)
     gate = Gate(MemoryLimiter(60_000), Limits(mode=mode))
     desk, cursors = Desk(who, noted.append, lambda: NOW), Cursors(b"k" * 32)
     app = Litestar(
         [
-            *audit.routes(database.questions, cursors, desk, Prover(database, sealing, page=100)),
+            *audit.routes(
+                database.questions, cursors, desk, Prover(database, sealing, page=100), database.opening
+            ),
+            *erasures.routes(database.erasures, desk),
             *verification.routes(Verifying(database, KEY), desk),
             *usage.routes(database.questions, desk),
             *limits.routes(gate.peek, database.questions, desk),
