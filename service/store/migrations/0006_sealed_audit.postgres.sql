@@ -193,6 +193,9 @@ EXECUTE FUNCTION parley_refuse();
 CREATE TRIGGER audit_quarantine_kept BEFORE DELETE OR TRUNCATE ON audit_quarantine
 FOR EACH STATEMENT EXECUTE FUNCTION parley_refuse();
 
+CREATE TRIGGER audit_log_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
+FOR EACH STATEMENT EXECUTE FUNCTION parley_refuse();
+
 CREATE VIEW "AuditEvent" AS
 SELECT
     event.id AS id,

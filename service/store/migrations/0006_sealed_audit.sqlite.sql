@@ -152,10 +152,11 @@ CREATE INDEX audit_event_entity_type ON audit_event (
     (strftime('%Y-%m-%dT%H:%M:%S', created_at / 1000000, 'unixepoch') || printf('.%03dZ', created_at % 1000000 / 1000))
 );
 
--- Append only. A row that is there already is left as it is, also by INSERT OR REPLACE.
+-- Append only, and only at the end. Triggers before an INSERT stop INSERT OR REPLACE too, which deletes unseen.
 CREATE TRIGGER audit_event_once BEFORE INSERT ON audit_event
-WHEN EXISTS (SELECT 1 FROM audit_event WHERE id = NEW.id OR log_index = NEW.log_index)
-BEGIN SELECT RAISE(IGNORE); END;
+WHEN EXISTS (SELECT 1 FROM audit_event WHERE log_index >= NEW.log_index)
+    OR EXISTS (SELECT 1 FROM audit_event WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'audit_event is append-only'); END;
 CREATE TRIGGER audit_event_unchanged BEFORE UPDATE ON audit_event
 BEGIN SELECT RAISE(ABORT, 'audit_event is append-only'); END;
 CREATE TRIGGER audit_event_kept BEFORE DELETE ON audit_event
@@ -163,8 +164,8 @@ WHEN NOT EXISTS (SELECT 1 FROM audit_tombstone WHERE OLD.log_index BETWEEN first
 BEGIN SELECT RAISE(ABORT, 'audit_event is append-only'); END;
 
 CREATE TRIGGER audit_content_once BEFORE INSERT ON audit_content
-WHEN EXISTS (SELECT 1 FROM audit_content WHERE log_index = NEW.log_index)
-BEGIN SELECT RAISE(IGNORE); END;
+WHEN EXISTS (SELECT 1 FROM audit_content WHERE log_index >= NEW.log_index)
+BEGIN SELECT RAISE(ABORT, 'audit_content can only be erased'); END;
 CREATE TRIGGER audit_content_unchanged BEFORE UPDATE ON audit_content
 WHEN NEW.query IS NOT NULL OR NEW.sealed IS NOT NULL OR NEW.salt IS NOT NULL
     OR NEW.log_index IS NOT OLD.log_index OR NEW.subject_id IS NOT OLD.subject_id
@@ -175,7 +176,7 @@ BEGIN SELECT RAISE(ABORT, 'audit_content can only be erased'); END;
 
 CREATE TRIGGER audit_tile_once BEFORE INSERT ON audit_tile
 WHEN EXISTS (SELECT 1 FROM audit_tile WHERE level = NEW.level AND number = NEW.number)
-BEGIN SELECT RAISE(IGNORE); END;
+BEGIN SELECT RAISE(ABORT, 'audit_tile is append-only'); END;
 CREATE TRIGGER audit_tile_unchanged BEFORE UPDATE ON audit_tile
 BEGIN SELECT RAISE(ABORT, 'audit_tile is append-only'); END;
 CREATE TRIGGER audit_tile_kept BEFORE DELETE ON audit_tile
@@ -183,7 +184,7 @@ BEGIN SELECT RAISE(ABORT, 'audit_tile is append-only'); END;
 
 CREATE TRIGGER audit_checkpoint_once BEFORE INSERT ON audit_checkpoint
 WHEN EXISTS (SELECT 1 FROM audit_checkpoint WHERE size = NEW.size AND created_at = NEW.created_at)
-BEGIN SELECT RAISE(IGNORE); END;
+BEGIN SELECT RAISE(ABORT, 'audit_checkpoint is append-only'); END;
 CREATE TRIGGER audit_checkpoint_unchanged BEFORE UPDATE ON audit_checkpoint
 BEGIN SELECT RAISE(ABORT, 'audit_checkpoint is append-only'); END;
 CREATE TRIGGER audit_checkpoint_kept BEFORE DELETE ON audit_checkpoint
@@ -191,7 +192,7 @@ BEGIN SELECT RAISE(ABORT, 'audit_checkpoint is append-only'); END;
 
 CREATE TRIGGER audit_tombstone_once BEFORE INSERT ON audit_tombstone
 WHEN EXISTS (SELECT 1 FROM audit_tombstone WHERE first = NEW.first)
-BEGIN SELECT RAISE(IGNORE); END;
+BEGIN SELECT RAISE(ABORT, 'audit_tombstone is append-only'); END;
 CREATE TRIGGER audit_tombstone_unchanged BEFORE UPDATE ON audit_tombstone
 BEGIN SELECT RAISE(ABORT, 'audit_tombstone is append-only'); END;
 CREATE TRIGGER audit_tombstone_kept BEFORE DELETE ON audit_tombstone
@@ -199,12 +200,20 @@ BEGIN SELECT RAISE(ABORT, 'audit_tombstone is append-only'); END;
 
 CREATE TRIGGER audit_quarantine_once BEFORE INSERT ON audit_quarantine
 WHEN EXISTS (SELECT 1 FROM audit_quarantine WHERE id = NEW.id)
-BEGIN SELECT RAISE(IGNORE); END;
+BEGIN SELECT RAISE(ABORT, 'audit_quarantine is append-only'); END;
 CREATE TRIGGER audit_quarantine_unchanged BEFORE UPDATE ON audit_quarantine
 WHEN NEW.raw IS NOT NULL OR NEW.id IS NOT OLD.id
 BEGIN SELECT RAISE(ABORT, 'audit_quarantine can only be erased'); END;
 CREATE TRIGGER audit_quarantine_kept BEFORE DELETE ON audit_quarantine
 BEGIN SELECT RAISE(ABORT, 'audit_quarantine is append-only'); END;
+
+CREATE TRIGGER audit_log_once BEFORE INSERT ON audit_log
+WHEN EXISTS (SELECT 1 FROM audit_log)
+BEGIN SELECT RAISE(ABORT, 'audit_log is append-only'); END;
+CREATE TRIGGER audit_log_unchanged BEFORE UPDATE ON audit_log
+BEGIN SELECT RAISE(ABORT, 'audit_log is append-only'); END;
+CREATE TRIGGER audit_log_kept BEFORE DELETE ON audit_log
+BEGIN SELECT RAISE(ABORT, 'audit_log is append-only'); END;
 
 -- SQLite compares the names of tables without case, but audit_event and AuditEvent differ by the underscore.
 CREATE VIEW "AuditEvent" AS

@@ -14,7 +14,7 @@ from piccolo.querystring import QueryString
 
 from service import failpoint
 from service.errors import DatabaseError
-from service.store.engine import UNDONE, Ask, Batch, Load, Script, StoreEngine
+from service.store.engine import MISSED, UNDONE, Ask, Batch, Load, Script, StoreEngine
 from service.store.postgres.faults import CLOSED, DRIVER, FORM, translated
 from service.store.postgres.line import Line, Lines, Stateless
 
@@ -201,7 +201,10 @@ async def _follow(script: Callable[[], Script[T]], line: Line) -> T:
 
 async def _take(step: Ask | Load, line: Line) -> list[dict[str, Any]]:
     if isinstance(step, Load):
-        await line.copy_records_to_table(step.table, records=step.rows, columns=step.columns)
+        tag = await line.copy_records_to_table(step.table, records=step.rows, columns=step.columns)
+        # A row that a trigger skips would be lost in silence.
+        if tag != f"COPY {len(step.rows)}":
+            raise DatabaseError(MISSED)
         failpoint.reached("store.script.loaded")
         return []
     sql, arguments = step.query.compile_string(engine_type="postgres")
