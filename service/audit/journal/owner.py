@@ -262,7 +262,7 @@ def _open(
 
 def _leave(parts: _Parts, *, empty: bool) -> None:
     """Close everything; remove the folder where nothing is left in it."""
-    segments = list(parts.shelf.since(0))
+    segments = parts.shelf.all()
     for segment in segments:
         segment.close()
     parts.reserve.close()

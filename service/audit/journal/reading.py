@@ -87,7 +87,8 @@ class Reading:
         if self.intact:
             return "key"
         begins = self._read(len(MAGIC), 0)
-        ours = begins == MAGIC[: len(begins)] or not begins.strip(b"\0")
+        # torn, some of its bytes may still be zeros
+        ours = all(byte in {0, expected} for byte, expected in zip(begins, MAGIC, strict=False))
         return "" if ours else "format"
 
     def _read(self, size: int, offset: int) -> bytes:

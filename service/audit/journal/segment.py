@@ -80,7 +80,7 @@ class Segment:
             failpoint.end()
         try:
             if self._disk.write(self.fd, data, self.offset) != len(data):
-                raise OSError(errno.ENOSPC, "short write")  # noqa: TRY301 - one way back for both
+                raise OSError(errno.ENOSPC, "the disk took only a part")  # noqa: TRY301 - one way back for both
         except OSError:
             # room that was set aside stays: it is all there is on a full disk
             with suppress(OSError):

@@ -4,6 +4,7 @@ Refuses to let one go before its rows are consumed and a later one, on the disk,
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -21,16 +22,14 @@ class Position(Struct, frozen=True, order=True):
 
 
 class Shelf:
-    """All segments of a writer; `carried` is the latest that holds everything open and is on the disk."""
+    """All segments of a writer.
+
+    `current` is the one that is written, `carried` the latest that holds everything open and is on the disk.
+    """
 
     def __init__(self, first: Segment) -> None:
-        self.carried = first.number
+        self.current, self.carried = first, first.number
         self._segments = {first.number: first}
-
-    @property
-    def current(self) -> Segment:
-        """The one that is written."""
-        return self._segments[max(self._segments)]
 
     @property
     def size(self) -> int:
@@ -39,11 +38,15 @@ class Shelf:
 
     def add(self, segment: Segment) -> None:
         """Write this one from now on; never an older one again: a copy must not follow what settled it."""
-        self._segments[segment.number] = segment
+        self._segments[segment.number] = self.current = segment
+
+    def all(self) -> Sequence[Segment]:
+        """The segments, also those that are being removed."""
+        return list(self._segments.values())
 
     def since(self, number: int) -> Iterator[Segment]:
-        """The segments from that number on."""
-        return (segment for segment in list(self._segments.values()) if segment.number >= number)
+        """The segments from that number on; those that are being removed have nothing to read."""
+        return (segment for segment in self.all() if segment.number >= number and not segment.leaving)
 
     def oldest(self, at: Position) -> Segment | None:
         """The first with a row after a position."""
@@ -90,7 +93,8 @@ def remove(disk: Disk, paths: Sequence[Path]) -> int:
     for gone, path in enumerate(paths):
         try:
             failpoint.reached("journal.unlink.before")
-            disk.unlink(path)
+            with suppress(FileNotFoundError):
+                disk.unlink(path)
             failpoint.reached("journal.unlink.after")
             disk.sync_folder(path.parent)
         except OSError:

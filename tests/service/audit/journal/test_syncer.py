@@ -1,0 +1,144 @@
+import asyncio
+import threading
+
+import pytest
+
+from service.audit.journal import Journal, OsDisk
+from service.audit.journal.syncer import Syncer
+
+KEY, LOG = b"k" * 32, "a" * 32
+
+
+class Watched(OsDisk):
+    """Knows which threads wait for the disk, and lets them wait while `gate` is closed."""
+
+    def __init__(self) -> None:
+        self.threads: set[int] = set()
+        self.synced: list[int | str] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def sync(self, fd):
+        self.threads.add(threading.get_ident())
+        self.gate.wait()
+        super().sync(fd)
+        self.synced.append(fd)
+
+    def sync_folder(self, path):
+        self.threads.add(threading.get_ident())
+        super().sync_folder(path)
+        self.synced.append(path.name)
+
+
+@pytest.fixture
+def disk() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+async def journal(tmp_path, disk):
+    journal = Journal.open(tmp_path / "top", KEY, LOG, disk=disk, segment_bytes=2_000, reserve_bytes=4_096)
+    yield journal
+    disk.gate.set()
+    await journal.close()
+
+
+async def test_the_event_loop_s_thread_never_waits_for_the_disk(journal, disk):
+    for number in range(40):
+        journal.intend(str(number), b"x" * 200)
+        journal.settle(str(number), b"x" * 200)
+        if number % 4 == 0:
+            assert await journal.synced()
+            journal.release(journal.take(100))
+    await journal.try_again()
+    await journal.close()
+    assert disk.synced
+    assert threading.get_ident() not in disk.threads
+    assert len(disk.threads) == 1
+
+
+async def test_nothing_is_synced_until_the_disk_says_so_and_then_all_at_once(journal, disk):
+    assert await journal.synced()
+    disk.gate.clear()
+    waiting = []
+    for number in range(5):
+        journal.intend(str(number), b"x")
+        waiting.append(asyncio.ensure_future(journal.synced()))
+        await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    before = len(disk.synced)
+    disk.gate.set()
+    assert await asyncio.gather(*waiting) == [True] * 5
+    assert len(disk.synced) - before <= 2, "one under way, one for all the others"
+
+
+async def test_a_row_is_synced_with_nobody_waiting(journal, disk):
+    assert await journal.synced()
+    before = len(disk.synced)
+    journal.settle("a", b"row")
+    async with asyncio.timeout(30):
+        while len(disk.synced) == before:  # noqa: ASYNC110 - told by another thread
+            await asyncio.sleep(0.001)
+
+
+async def test_whoever_stops_waiting_harms_nobody(journal, disk):
+    disk.gate.clear()
+    journal.intend("a", b"x")
+    gone, waits = asyncio.ensure_future(journal.synced()), asyncio.ensure_future(journal.synced())
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.sleep(0)
+    disk.gate.set()
+    assert await waits
+
+
+async def test_names_are_on_the_disk_before_anybody_is_told(journal, disk):
+    assert await journal.synced()
+    assert {"top", journal.writer} <= set(disk.synced)
+    disk.synced.clear()
+    assert journal.roll()
+    assert await journal.synced()
+    assert journal.writer in disk.synced
+
+
+def test_a_folder_marked_during_a_sync_is_synced_by_the_next(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    seen = []
+
+    class Marking(Watched):
+        def sync_folder(self, path):
+            seen.append(path.name)
+            if len(seen) == 1:
+                syncer.mark_folder(tmp_path / "a")
+
+    syncer = Syncer(Marking(), start=False)
+    syncer.mark_folder(tmp_path / "a")
+    for _ in range(2):
+        syncer.hurry()
+        assert syncer.work()
+    assert seen == ["a", "a"]
+
+
+def test_after_an_error_nothing_is_synced_until_it_is_told_to():
+    class Sick(Watched):
+        def sync(self, fd):
+            self.synced.append(fd)
+            raise OSError(5, "sick")
+
+    disk = Sick()
+    syncer = Syncer(disk, start=False)
+    told = []
+    syncer.synced = lambda ticket, error: told.append((ticket, bool(error)))
+    syncer.mark(1, 11, 0.0)
+    assert syncer.work()
+    syncer.mark(2, 11, 0.0)
+    assert not syncer.work()
+    assert syncer.held
+    syncer.absorb()
+    syncer.resume()
+    syncer.mark(3, 12, 0.0)
+    assert syncer.work()
+    syncer.absorb()
+    assert told == [(1, True), (3, True)]
+    assert disk.synced == [11, 12]
