@@ -83,8 +83,14 @@ def _line(told: dict[str, Any]) -> str:
 def _users(given: argparse.Namespace) -> Iterator[str]:
     yield from given.subject
     if given.subjects_from:
-        lines = given.subjects_from.read_text(encoding="utf-8").splitlines()
-        yield from (line for line in lines if line)
+        yield from filter(None, _lines(given.subjects_from))
+
+
+def _lines(path: Path) -> Sequence[str]:
+    try:
+        return [line.removesuffix("\r") for line in path.read_bytes().decode().split("\n")]
+    except UnicodeDecodeError as error:
+        raise OSError(f"{path} is not in UTF-8") from error
 
 
 def _agreed(users: Sequence[str]) -> bool:

@@ -20,7 +20,7 @@ from service.web.parameters import Nothing
 from telemetry.recorder import microseconds
 from telemetry.timestamp import timestamp
 
-MOST_DAYS = 36_500
+MOST_DAYS, DIGITS = 36_500, 5
 
 
 def add(verbs: Any) -> None:
@@ -62,6 +62,6 @@ def _row(doer: Doer, key_id: str, done: Rotated) -> Any:
 
 
 def _days(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MOST_DAYS):
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS and 1 <= int(text) <= MOST_DAYS):
         raise argparse.ArgumentTypeError(f"a whole number from 1 to {MOST_DAYS}")
     return int(text)
