@@ -1,12 +1,13 @@
-# Two commands: `make run` and `make test`. Both do all their set-up; words go to stderr.
+# `make run` and `make test` do all their set-up; words go to stderr. `make faults` kills for MINUTES, again and again.
 # the first that runs and is new enough: a name on the path may be a shim that leads nowhere
 PYTHON := $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
+MINUTES ?= 10
 
-.PHONY: run test check format lock clean
+.PHONY: run test faults check format lock clean
 
 run: $(VENV)/.run
 	@$(BIN)/parley serve
@@ -14,6 +15,11 @@ run: $(VENV)/.run
 test: $(VENV)/.test
 	@.ci/debian
 	@$(BIN)/pytest $(ARGS)
+
+# adds up in var/faults.json: it may be stopped, and run again
+faults: $(VENV)/.test
+	@.ci/debian
+	@$(BIN)/python -m tests.faults $(MINUTES)
 
 check: $(VENV)/.test
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/basedpyright && $(BIN)/lint-imports

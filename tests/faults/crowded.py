@@ -1,0 +1,55 @@
+"""The whole service with callers over HTTP, killed again and again.
+
+Refuses to wait for callers: when their service is killed, they notice, or are told to go.
+"""
+
+import asyncio
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+
+from tests.faults.asking import SETTINGS, Crowd
+from tests.faults.lives import FULL, Lives
+from tests.harness.process import Process
+from tests.harness.waiting import PATIENCE, wait
+
+LIFE_SECONDS = 15.0
+READY = "Ready: "
+
+
+class Crowded(Lives):
+    """An installation of the whole service; callers ask from when it is up until it is dead."""
+
+    def __init__(self, cwd: Path, database_url: str, seed: int, **settings: str) -> None:
+        super().__init__(cwd, database_url, seed, FULL, **SETTINGS, **settings)
+        self.enough = Event()
+        self._threads = ThreadPoolExecutor()
+        self.longest, self.most = LIFE_SECONDS, 6
+
+    def gather(self, process: Process, seconds: float) -> Future[None]:
+        """Let forty callers ask for so long once it is up."""
+        return self._threads.submit(self._crowd, process, seconds)
+
+    def warm(self, process: Process) -> None:
+        """Wait until it answered somebody."""
+        self.answer_more(process, 1)
+
+    def answer_more(self, process: Process, number: int) -> None:
+        """Wait until it answered so many more, or is dead."""
+        enough = self.answered() + number
+        wait(lambda: process.code is not None or self.answered() >= enough, PATIENCE * 2, seen=process.said)
+
+    def answered(self) -> int:
+        """Answers that came whole."""
+        return sum(heard.outcome == "answered" for heard in list(self.heard.values()))
+
+    def _crowd(self, process: Process, seconds: float) -> None:
+        wait(lambda: process.code is not None or ready(process))
+        if process.code is None:
+            asyncio.run(Crowd(ready(process), self.hear, self.random, self.enough).ask(seconds))
+
+
+def ready(process: Process) -> str:
+    """Where it answers; empty while it does not."""
+    told = [line for line in list(process.stderr) if line.startswith(READY)]
+    return told[0].removeprefix(READY) if told else ""
