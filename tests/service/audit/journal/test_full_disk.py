@@ -1,9 +1,11 @@
+import asyncio
 import errno
 import json
 import os
 import resource
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,8 @@ class Sick(OsDisk):
     def __init__(self) -> None:
         self.failures: dict[str, int] = {}
         self.number = errno.EIO
+        self.gate, self.arrived = threading.Event(), threading.Event()
+        self.gate.set()
 
     def fail(self, name: str) -> None:
         if self.failures.get(name, 0) > 0:
@@ -108,6 +112,8 @@ class Sick(OsDisk):
         super().allocate(fd, size)
 
     def sync(self, fd):
+        self.arrived.set()
+        self.gate.wait()
         self.fail("sync")
         super().sync(fd)
 
@@ -126,6 +132,7 @@ async def journal(tmp_path, disk):
     journal = Journal.open(tmp_path / "top", KEY, LOG, disk=disk, reserve_bytes=4_096)
     yield journal
     disk.failures = {}
+    disk.gate.set()
     await journal.close()
 
 
@@ -206,3 +213,48 @@ def test_no_room_for_a_reserve_stops_the_start(tmp_path, disk):
     disk.number, disk.failures = errno.ENOSPC, {"allocate": 1}
     with pytest.raises(JournalError, match="No space left"):
         Journal.open(tmp_path, KEY, LOG, disk=disk)
+
+
+async def test_room_set_aside_stays_when_a_write_into_it_fails(journal, disk, tmp_path):
+    for name in ("a", "b"):
+        journal.intend(name, b"?")
+    disk.failures = {"write": 1}
+    assert journal.settle("a", b"row")
+    reserve = tmp_path / "top" / journal.writer / "000002.seg"
+    assert reserve.stat().st_size == 4_096
+    disk.failures = {"write": 9}
+    assert not journal.settle("b", b"row")
+    assert reserve.stat().st_size == 4_096
+
+
+async def test_an_open_entry_before_the_reserve_keeps_its_segment(journal, disk, tmp_path):
+    for name in ("open", "a", "b"):
+        journal.intend(name, b"?")
+    assert journal.settle("a", b"row")
+    disk.failures = {"write": 1}
+    assert journal.settle("b", b"row")
+    await journal.close()
+    for estate in adopt(tmp_path / "top", KEY, LOG):
+        for batch in estate.rows(1):
+            estate.forget(batch.upto)
+        assert [left.id for left in estate.left()] == ["open"]
+    assert (tmp_path / "top" / journal.writer / "000001.seg").exists()
+
+
+async def test_a_fault_while_it_is_tried_again_counts(journal, disk):
+    journal.intend("a", b"?")
+    disk.failures = {"write": 1}
+    with pytest.raises(AuditUnwritable):
+        journal.intend("b", b"?")
+    assert await journal.synced()
+    disk.gate.clear()
+    disk.arrived.clear()
+    again = asyncio.ensure_future(journal.try_again())
+    while not disk.arrived.is_set():  # noqa: ASYNC110 - told by another thread
+        await asyncio.sleep(0.001)
+    disk.failures = {"write": 1}
+    assert journal.settle("a", b"row")
+    disk.gate.set()
+    assert not await again
+    assert not journal.writable
+    assert await journal.try_again()

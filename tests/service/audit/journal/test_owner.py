@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from service.audit.journal import Journal, adopt
+from service.audit.journal import Journal, OsDisk, adopt
 from service.audit.journal.frame import BIGGEST
+from service.audit.journal.syncer import Syncer
 from service.errors import AuditUnwritable, JournalError
 
 KEY, LOG = b"k" * 32, "a" * 32
@@ -177,3 +178,29 @@ async def test_a_file_that_vanished_cannot_be_read(top, journal):
         journal.take(1)
     (top / "elsewhere").rename(top / journal.writer / "000001.seg")
     assert journal.take(1).rows
+
+
+class Meanwhile(OsDisk):
+    """Lets something happen just before a file is opened."""
+
+    before = staticmethod(lambda: None)
+
+    def open(self, path):
+        self.before()
+        return super().open(path)
+
+
+async def test_a_segment_that_is_being_removed_is_not_read(top):
+    disk, syncer = Meanwhile(), Syncer(OsDisk(), start=False)
+    journal = Journal.open(top, KEY, LOG, disk=disk, reserve_bytes=4_096, syncer=syncer)
+    journal.settle("a", b"row")
+    journal.intend("open", b"?")
+    batch = journal.take(1)
+    assert journal.roll()
+    while syncer.work():
+        syncer.absorb()
+    journal.release(batch)
+    journal.settle("b", b"row")
+    disk.before = syncer.work
+    assert [row.id for row in journal.take(9).rows] == ["b"]
+    assert names(top, journal) == ["000002.seg", "lock", "reserve"]
