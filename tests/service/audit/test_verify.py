@@ -207,6 +207,24 @@ def test_after_damage_the_chain_still_tells_a_rewritten_end(at):
     assert kinds(log.verify()) == ["deleted", "altered"]
 
 
+@pytest.mark.parametrize("length", LENGTHS)
+def test_rows_missing_behind_the_last_checkpoint_were_taken_out_and_none_put_in(length):
+    log = Log(50)
+    del log.lines[44]
+    (finding,) = log.verify(length).findings
+    assert (finding.kind, finding.log_index) == (Kind.DELETED, 44)
+
+
+@pytest.mark.parametrize("attack", [tampering.stored_chain, tampering.stored_leaf, tampering.insertion])
+def test_damage_that_leaves_every_leaf_leaves_the_root(attack):
+    for seed in range(STEPS):
+        log = HONEST.copy()
+        attack(log, 33, dice(seed))
+        report = log.verify()
+        assert report.found == 1
+        assert report.root == HONEST.checkpoint(120).root
+
+
 def test_another_logs_checkpoints_are_foreign_in_the_database_and_refused_outside():
     log = Log(40)
     log.notes.append(log.note(40, origin="other.example/log"))
