@@ -22,8 +22,8 @@ CALLERS = 40
 USERS = 50
 """Who share the asks, so that the limiter lets them ask on."""
 FAR = 4_000_000_000
-PAUSE = 0.02
-"""Seconds that a caller waits who was not let in."""
+PAUSE = 0.1
+"""Seconds that a caller waits who was not answered."""
 SETTINGS = {
     "AGENT_JWT_SECRET": SECRET,
     "AGENT_RATE_LIMIT_ROLES": "CFO=1000,GUEST=5",
@@ -72,6 +72,8 @@ class Crowd:
             self._heard(heard)
             try:
                 await self._once(heard, self._random.choices(list(KINDS), KINDS.values())[0])
+                if heard.outcome == "failed":
+                    await asyncio.sleep(PAUSE)
             except ConnectionRefusedError:
                 return
             except (OSError, asyncio.IncompleteReadError, ValueError):

@@ -11,10 +11,10 @@ from threading import Event
 from tests.faults.asking import SETTINGS, Crowd
 from tests.faults.lives import FULL, Lives
 from tests.harness.process import Process
-from tests.harness.waiting import PATIENCE, wait
+from tests.harness.waiting import wait
 
 LIFE_SECONDS = 15.0
-READY = "Ready: "
+READY, SAID = "Ready: ", 3_000
 
 
 class Crowded(Lives):
@@ -32,21 +32,25 @@ class Crowded(Lives):
 
     def warm(self, process: Process) -> None:
         """Wait until it answered somebody."""
-        self.answer_more(process, 1)
+        self.tell_more(process, 1)
 
-    def answer_more(self, process: Process, number: int) -> None:
-        """Wait until it answered so many more, or is dead."""
-        enough = self.answered() + number
-        wait(lambda: process.code is not None or self.answered() >= enough, PATIENCE * 2, seen=process.said)
+    def tell_more(self, process: Process, number: int, outcome: str = "answered") -> None:
+        """Wait until it told so many more callers of this outcome, or is dead."""
+        enough = self.told(outcome) + number
+        wait(lambda: process.code is not None or self.told(outcome) >= enough, seen=lambda: _last(process))
 
-    def answered(self) -> int:
-        """Answers that came whole."""
-        return sum(heard.outcome == "answered" for heard in list(self.heard.values()))
+    def told(self, outcome: str) -> int:
+        """Callers who were told that their turn ended so."""
+        return sum(heard.outcome == outcome for heard in list(self.heard.values()))
 
     def _crowd(self, process: Process, seconds: float) -> None:
         wait(lambda: process.code is not None or ready(process))
         if process.code is None:
             asyncio.run(Crowd(ready(process), self.hear, self.random, self.enough).ask(seconds))
+
+
+def _last(process: Process) -> str:
+    return process.said()[-SAID:]
 
 
 def ready(process: Process) -> str:
