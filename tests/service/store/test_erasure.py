@@ -302,3 +302,31 @@ async def test_a_table_that_somebody_uses_is_left_for_later(database, url):
     assert "parley audit scrub" in said[0]
     (bound,) = await database._engine.run_querystring(QueryString("SHOW statement_timeout"))
     assert bound == {"statement_timeout": "5s"}
+
+
+async def test_what_was_deleted_without_care_before_is_cleared_as_well(database, url, left):
+    gone, kept = people(9, 13), people(9, 14)
+    for person in (*gone, *kept):
+        await live(database, person)
+    carelessly(url, f"DELETE FROM conversation_turn WHERE turn_id IN ({listed(gone)})")  # noqa: S608
+    said = [{*found_in(each.said.encode())} for each in gone]
+    for words in said:
+        assert left() >= words
+    ask(url, "UPDATE conversation SET title = ''")
+    assert (await database.erasures.scrub()).left == ()
+    assert not left() & set().union(*said)
+    assert left() >= set().union(*(found_in(each.said.encode()) for each in kept))
+
+
+def listed(who):
+    return ", ".join(f"'t-{each.name[:6]}'" for each in who)
+
+
+def carelessly(url, statement):
+    """Run it as a client that leaves the bytes of what it deletes where they are."""
+    if not url.startswith("sqlite"):
+        ask(url, statement)
+        return
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute(statement)

@@ -19,6 +19,7 @@ OLD, NEW = CREATED_AT, NOW - DAY
 SIGNING = derived(b"s" * 32)
 SIGNER, VERIFIERS = Signer(SIGNING), (Verifier(public_of(SIGNING)),)
 DOER = Doer(caller=None, request_id="r", trace_id=None, at=NOW)
+INDEXED = "SELECT rowid FROM audit_words WHERE audit_words MATCH 'word*' ORDER BY rowid"
 PLACES = "SELECT log_index FROM audit_event ORDER BY log_index"
 ANN = people(1, 31)[0]
 
@@ -97,6 +98,8 @@ async def test_what_goes_takes_its_text_its_words_and_its_tools_along(database, 
         assert [row["log_index"] for row in found] == [3, 4]
     found = {n: await database.questions.events(Filters(q=f"word{n}"), 9) for n in range(5)}
     assert [len(page.events) for page in found.values()] == [0, 0, 0, 1, 1]
+    if url.startswith("sqlite"):
+        assert [row["rowid"] for row in ask(url, INDEXED)] == [3, 4]
 
 
 async def test_only_what_a_checkpoint_covers_goes(database, url):
