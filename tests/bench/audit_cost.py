@@ -32,9 +32,11 @@ from telemetry.sink import Sink, guard
 from telemetry.testing import MemorySink
 
 TURNS = 5_000
-WARM = 500
-RATES = (0, 400)
-"""Pairs a second; 0 is one after another without a rest: caches are warm, and the clerk is busy."""
+WARM = 50
+RATE = 400
+"""Pairs a second where one follows the other after a rest."""
+CROWD = 64
+"""Turns at once where there is no rest: caches are warm, and the clerk is busy."""
 ROUTE, MODEL = "POST /api/v1/agent/chat", "claude-sonnet-5-5"
 CALLER = Caller(user_id="user-1", role="AUDITEE", method="api_key", credential_id="k", pseudonym="p")
 QUERY = "What did we spend in the last quarter, by department? " * 4
@@ -74,27 +76,27 @@ class Cost(Struct):
 
 
 class Timed:
-    """A sink whose calls are timed; `taken` gives the nanoseconds since it was last asked."""
+    """A sink whose calls are timed, turn by turn."""
 
     def __init__(self, sink: Sink) -> None:
-        self._sink, self._nanoseconds = sink, 0
+        self._sink = sink
+        self._nanoseconds: dict[str, int] = {}
 
-    def taken(self) -> int:
-        """The time since the last question."""
-        told, self._nanoseconds = self._nanoseconds, 0
-        return told
+    def taken(self, turn_id: str) -> int:
+        """The nanoseconds of a turn's calls, which are forgotten."""
+        return self._nanoseconds.pop(turn_id)
 
     def opened(self, opening: TurnOpening) -> None:
         """Tell it."""
         start = time.perf_counter_ns()
         self._sink.opened(opening)
-        self._nanoseconds += time.perf_counter_ns() - start
+        self._nanoseconds[opening.turn_id] = time.perf_counter_ns() - start
 
     def closed(self, record: TurnRecord) -> None:
         """Tell it."""
         start = time.perf_counter_ns()
         self._sink.closed(record)
-        self._nanoseconds += time.perf_counter_ns() - start
+        self._nanoseconds[record.opening.turn_id] += time.perf_counter_ns() - start
 
     async def start(self) -> None:
         """It was started already."""
@@ -130,11 +132,11 @@ async def _turn(way: Way) -> Cost:
             model.content()
             model.counted(Usage(input_tokens=120, output_tokens=40), 960, MODEL)
         draft.answered("It was a lot.")
-    whole, calls = time.perf_counter_ns() - start, way.timed.taken()
+    whole, calls = time.perf_counter_ns() - start, way.timed.taken(turn_id)
     return Cost(calls / 1_000, waited / 1_000, (whole - waited - calls) / 1_000)
 
 
-async def measure(folder: Path, turns: int, rate: int) -> tuple[list[Cost], list[Cost], Syncs]:
+async def measure(folder: Path, turns: int, crowd: int) -> tuple[list[Cost], list[Cost], Syncs]:
     """Costs with and without the audit, pair by pair, and the syncs meanwhile."""
     settings = Settings(audit=Audit(journal_dir=str(folder / "journal")))
     database = await open_database(f"sqlite:///{folder}/parley.db", Vault())
@@ -143,15 +145,24 @@ async def measure(folder: Path, turns: int, rate: int) -> tuple[list[Cost], list
     syncs = Syncs()
     with ExitStack() as opened:
         syncs.watch(opened)
-        pairs = [await _pair(kept, bare, rate) for _ in range(turns + WARM)][WARM:]
+        callers = [_call(kept, bare, turns // crowd + WARM, crowd) for _ in range(crowd)]
+        pairs = [pair for each in await asyncio.gather(*callers) for pair in each[WARM:]]
     await audit.stop()
     await database.close()
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs], syncs
 
 
-async def _pair(kept: Way, bare: Way, rate: int) -> tuple[Cost, Cost]:
-    await asyncio.sleep(random.expovariate(rate) if rate else 0)
-    if random.random() < 0.5:  # noqa: S311 - as above
+async def _call(kept: Way, bare: Way, turns: int, crowd: int) -> list[tuple[Cost, Cost]]:
+    """Ask so many pairs; who is alone rests before each."""
+    costs: list[tuple[Cost, Cost]] = []
+    for _ in range(turns):
+        await asyncio.sleep(random.expovariate(RATE) if crowd == 1 else 0)
+        costs.append(await _pair(kept, bare))
+    return costs
+
+
+async def _pair(kept: Way, bare: Way) -> tuple[Cost, Cost]:
+    if random.random() < 0.5:  # noqa: S311 - no secret
         return await _turn(kept), await _turn(bare)
     without = await _turn(bare)
     return await _turn(kept), without
@@ -214,11 +225,11 @@ def _line(name: str, values: Sequence[float]) -> str:
 
 
 def run(turns: int) -> None:
-    """Measure at each rate and tell."""
-    for rate in RATES:
+    """Measure alone and in a crowd, and tell."""
+    for crowd in (1, CROWD):
         with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
-            told = table(*asyncio.run(measure(Path(folder), turns, rate)))
-        sys.stdout.write(f"{f'{rate} a second' if rate else 'one after another'}\n{told}\n\n")
+            told = table(*asyncio.run(measure(Path(folder), turns, crowd)))
+        sys.stdout.write(f"{crowd} at once\n{told}\n\n")
 
 
 if __name__ == "__main__":
