@@ -42,14 +42,13 @@ class Book:
 
     def begin(self, opening: TurnOpening) -> bool:
         """Write a turn's intent; whether it is kept."""
-        self.ledger.begin()
         fact = entries.Begun(self._numbers.open(opening.turn_id), opening)
         try:
             self._living().intend(opening.turn_id, entries.encode(fact))
         except AuditUnwritable:
             self._unkept.add(opening.turn_id)
-            return False
-        return True
+        self.ledger.begin()  # once it waits somewhere: another thread may look at any time
+        return self.kept(opening.turn_id)
 
     def kept(self, turn_id: str) -> bool:
         """Whether a turn that began has its intent."""
@@ -57,24 +56,25 @@ class Book:
 
     def close(self, row: AuditRow) -> None:
         """Write a row, for good."""
-        if row.id not in self._numbers:
-            self.ledger.begin()
+        owed = row.id in self._numbers
         number = self._numbers.close(row.id)
         writer = self.journal.writer if self.journal else None
         row = structs.replace(row, writer=writer, writer_seq=number.seq, writer_low=number.low)
-        self._unkept.discard(row.id)
         if not self.journal or not self.journal.settle(row.id, entries.encode(row)):
             self._remember(row)
+        self._unkept.discard(row.id)
+        if not owed:
+            self.ledger.begin()
 
     def share(self, row: AuditRow) -> None:
         """Write the first of many like rows; it is open until `close_shared`."""
-        self.ledger.begin()
         seq = self._numbers.open(row.id)
         self._shared[row.id] = row
-        with suppress(AuditUnwritable):
+        try:
             self._living().share(row.id, entries.encode(structs.replace(row, writer_seq=seq)))
-            return
-        self._unkept.add(row.id)
+        except AuditUnwritable:
+            self._unkept.add(row.id)
+        self.ledger.begin()
 
     def add(self, row_id: str) -> None:
         """One more stands behind a shared row; memory counts it too."""

@@ -117,10 +117,10 @@ class Clerk:
         batch = journal.take(FEW if journal.open_entries else BATCH)
         if batch.rows:
             await self._drain.commit([entries.row(each.content) for each in batch.rows])
+        self._book.released += len(batch.rows)
         failpoint.reached("clerk.release.before")
         journal.release(batch)
         failpoint.reached("clerk.release.after")
-        self._book.released += len(batch.rows)
         if journal.open_entries and batch.more:
             await asyncio.sleep(asyncio.get_running_loop().time() - began)
         return bool(batch.rows) or batch.more
