@@ -39,6 +39,7 @@ class Book:
         self._folder, self._capacity, self._numbers = folder, capacity, Numbers()
         self._unkept: set[str] = set()
         self._shared: dict[str, AuditRow] = {}
+        self._stuck: dict[str, AuditRow] = {}
 
     def begin(self, opening: TurnOpening) -> bool:
         """Write a turn's intent; whether it is kept."""
@@ -60,8 +61,10 @@ class Book:
         number = self._numbers.close(row.id)
         writer = self.journal.writer if self.journal else None
         row = structs.replace(row, writer=writer, writer_seq=number.seq, writer_low=number.low)
-        if not self.journal or not self.journal.settle(row.id, entries.encode(row)):
+        if not self._settled(row):
             self._remember(row)
+            if self.journal and owed and row.id not in self._unkept:
+                self._stuck[row.id] = row
         self._unkept.discard(row.id)
         if not owed:
             self.ledger.begin()
@@ -90,7 +93,8 @@ class Book:
         journal, memory = self.journal, len(self.memory)
         if journal is None:
             return Waiting(rows=memory + len(self._numbers))
-        rows = journal.open_entries + len(self._unkept) + journal.rows_written - self.released + memory
+        entries_open = journal.open_entries - len(self._stuck) + len(self._unkept)
+        rows = entries_open + journal.rows_written - self.released + memory
         return Waiting(
             rows=rows,
             bytes=journal.size,
@@ -98,6 +102,16 @@ class Book:
             log_size=self.size_of_log(),
             disk_free=_free(self._folder),
         )
+
+    def settle_again(self) -> None:
+        """Settle in the journal what is open there though its row waited in memory: it is owed once more."""
+        for row in tuple(self._stuck.values()):
+            if self._settled(row):
+                del self._stuck[row.id]
+                self.ledger.begin()
+
+    def _settled(self, row: AuditRow) -> bool:
+        return self.journal is not None and self.journal.settle(row.id, entries.encode(row))
 
     def _living(self) -> Journal:
         if self.journal is None:

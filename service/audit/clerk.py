@@ -17,6 +17,7 @@ from service import failpoint
 from service.audit import entries
 from service.audit.book import NAME, Book
 from service.audit.drain import BATCH, Drain
+from service.errors import JournalError
 from telemetry import log, names, sink
 from telemetry.failure import words_of
 
@@ -63,6 +64,7 @@ class Clerk:
         self._pauses = pauses
         self._woken, self._stopping = asyncio.Event(), asyncio.Event()
         self._adopted_at = float("-inf")
+        self._tried_at = float("-inf")
         self._failed = False
 
     def wake(self) -> None:
@@ -96,6 +98,7 @@ class Clerk:
 
     async def _round(self) -> bool:
         """One batch of each; whether there is more."""
+        await self._mend()
         busy = await self._from_memory() | await self._from_journal()
         if not busy:
             await self._look_around()
@@ -126,28 +129,38 @@ class Clerk:
         return bool(batch.rows) or batch.more
 
     async def _look_around(self) -> None:
-        """What has its own time: a journal that could not be written, dead writers, the seal."""
-        await self._mend()
+        """What has its own time: dead writers, the seal."""
         now = asyncio.get_running_loop().time()
-        if self._estates and now - self._adopted_at >= ADOPT and not self._stopping.is_set():
-            await self._drain.inherit(self._estates.folder, self._estates.keys, self._estates.log_id)
+        if now - self._adopted_at >= ADOPT and not self._stopping.is_set():
+            await self._inherit()
             self._adopted_at = now
         if self._sealing:
             await self._sealing.seal()
 
+    async def _inherit(self) -> None:
+        """Settle dead writers' estates; one that cannot be read stays, and holds up nobody."""
+        if self._estates is None:
+            return
+        try:
+            await self._drain.inherit(self._estates.folder, self._estates.keys, self._estates.log_id)
+        except JournalError as error:
+            _complain(error, self._book)
+
     async def _mend(self) -> None:
         journal = self._book.journal
-        if journal is None or journal.writable:
+        now = asyncio.get_running_loop().time()
+        if journal is None or journal.writable or now - self._tried_at < TICK:
             return
         if not self._failed:
             self._failed = True
             log.say(names.JOURNAL_UNSAFE, WARNING, error=journal.fault)
+        self._tried_at = now
         if await journal.try_again():
             self._failed = False
             log.say(names.JOURNAL_MENDED, INFO)
+            self._book.settle_again()
             if row := self._book.gap.taken():
                 self._book.close(row)
-                self._woken.set()
 
     async def _wait(self) -> None:
         with suppress(TimeoutError):

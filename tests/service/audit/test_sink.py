@@ -427,3 +427,51 @@ async def test_an_orderly_stop_seals_the_log(make, store):
     await sink.stop()
     assert seal.made[-1] is True
     assert store.size == 1
+
+
+async def test_a_row_the_journal_did_not_take_settles_its_intent_there_later(make, store):
+    sink = make(store)
+    await sink.start()
+    kept, opening = sink.book.journal, an_opening()
+    sink.opened(opening)
+    full = Full(kept)
+    full.open_entries = 1
+    sink.book.journal = full
+    sink.closed(answered(opening=opening))
+    await until(lambda: store.ids == [opening.turn_id])
+    assert sink.book.ledger.balance == 0
+    sink.book.journal = kept
+    sink.book.settle_again()
+    await sink.stop()
+    assert (kept.open_entries, store.ids) == (0, [opening.turn_id])
+    assert sink.book.ledger.balance == 0
+
+
+async def test_the_journal_is_tried_again_while_the_database_is_away_too(make, store):
+    store.failures = FOR_EVER
+    sink = make(store)
+    await sink.start()
+    kept = sink.book.journal
+    sink.book.journal = full = Full(kept)
+    sink.closed(answered(opening=an_opening()))
+    await until(lambda: full.tries > 0)
+    sink.book.journal, store.failures = kept, 0
+    await sink.stop()
+    assert len(store.rows) == 1
+
+
+async def test_an_estate_that_cannot_be_read_holds_up_nobody(make, store, folder, caplog):
+    dead = make(store)
+    await dead.start()
+    dead.book.journal.settle("no-row", b"of another version")
+    store.failures = FOR_EVER
+    await dead.stop()
+    store.failures = 0
+    heir = make(store)
+    await heir.start()
+    ids = turns(heir, 2)
+    await until(lambda: store.ids == ids)
+    await heir.stop()
+    said = [record.line.fields.get("error", "") for record in caplog.records]
+    assert any("another version" in error for error in said)
+    assert len([*folder.iterdir()]) == 1
