@@ -114,7 +114,7 @@ class Anchors:
     def _differ(self, anchor: Anchor, proven: int) -> None:
         """The log is consistent and not what was signed: an old copy that went on, or one written anew."""
         size = anchor.checkpoint.size
-        old = anchor.outside and not self._foreign and self._newest_inside < size
+        old = not self._foreign and self._newest_inside < size
         detail = f"The log is not the one whose checkpoint of {size} was signed; it is up to {proven}."
         self._findings.add(Kind.REPLAYED if old else Kind.ALTERED, proven, None, detail)
 

@@ -110,7 +110,7 @@ class Contents:
         if row[ENTITY_TYPE] == ERASURE and announced.subject_id is not None:
             self._erased.add(announced.subject_id)
         if row[ENTITY_TYPE] == RETENTION:
-            self._announced += [(first, last) for first, last in announced.ranges if first <= last]
+            self._announced += announced.ranges
 
 
 def commits(commitment: object, salt: object, text: object) -> bool:

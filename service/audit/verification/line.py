@@ -20,12 +20,20 @@ FAR = "The row stands behind the end of the log."
 
 
 class Before(Struct, frozen=True):
-    """The line as it was before the entry that broke it."""
+    """The line as it was before the entry that broke it, and the leaf that this one's columns have."""
 
     broken: Break
+    own: bytes | None
     peaks: Peaks
     chain: bytes
     damaged: bool
+
+    def leaf_before(self, entry: Entry) -> bytes | None:
+        """The leaf, stored or computed, by which the next entry links: then the stored chain is wrong."""
+        for leaf in (self.broken.entry.leaf, self.own):
+            if leaf and chain_hash(chain_hash(self.chain, leaf), entry.leaf) == entry.chain:
+                return leaf
+        return None
 
 
 class Hole(Struct):
@@ -105,7 +113,7 @@ class Line:
             return
         entry = Entry(index, row[ID], hash_in(row[LEAF]), hash_in(row[CHAIN]))
         if index < self.next:
-            self._again(entry)
+            self._again(entry, leaf)
             return
         if index > self.next:
             self._open(index, entry)
@@ -122,20 +130,20 @@ class Line:
     def _go_on(self, entry: Entry, leaf: bytes | None) -> None:
         """Go on by an entry at the index that is due."""
         if leaf == entry.leaf:
-            self._link(entry, told=False)
+            self._link(entry, leaf)
             return
         self.lost += 1
         self._findings.add(Kind.ALTERED, entry.index, entry.id, "The row has not the hash that is stored.")
         if leaf and self._known and chain_hash(self._chain, leaf) == entry.chain:
             entry = Entry(entry.index, entry.id, leaf, entry.chain)  # it is the stored hash that was changed
-        self._link(entry, told=True)
+        self._link(entry, leaf)
 
-    def _link(self, entry: Entry, *, told: bool) -> None:
-        """Append an entry; where it does not link, note a break unless its row is told already."""
+    def _link(self, entry: Entry, own: bytes | None) -> None:
+        """Append an entry; where it does not link, note a break, unless its columns told that already."""
         before, due = self._before, chain_hash(self._chain, entry.leaf)
         self._before = None
         if self._known and due != entry.chain and not self._mends(before, entry):
-            self._break(entry, told=told)
+            self._break(entry, own)
         if self._known and self._hole:
             self._hole.lone = False
         self._known, self._chain = True, entry.chain
@@ -145,24 +153,24 @@ class Line:
         self._attested = self.next
         self._pass_anchors()
 
-    def _break(self, entry: Entry, *, told: bool) -> None:
-        broken = Break(entry, ()) if told else self._breaks.add(entry, self._recent)
+    def _break(self, entry: Entry, own: bytes | None) -> None:
+        broken = Break(entry, ()) if own != entry.leaf else self._breaks.add(entry, self._recent)
         self._anchors.forgive(self._attested)
-        self._before = Before(broken, self._peaks.copy(), self._chain, self._damaged)
+        self._before = Before(broken, own, self._peaks.copy(), self._chain, self._damaged)
         self._damaged = True
         self.flaws += 1
         self.lost += 1
 
     def _mends(self, before: Before | None, entry: Entry) -> bool:
-        """Whether the row before broke only because its chain was changed: then its leaf is the true one."""
-        if not before:
+        """Whether the row before broke by its stored hashes alone; the tree then has its true leaf."""
+        leaf = before.leaf_before(entry) if before else None
+        if not before or not leaf:
             return False
-        if chain_hash(chain_hash(before.chain, before.broken.entry.leaf), entry.leaf) != entry.chain:
-            return False
-        self._damaged = before.damaged
+        self._peaks, self._damaged = before.peaks, before.damaged
+        self._peaks.extend([leaf])
         return True
 
-    def _again(self, entry: Entry) -> None:
+    def _again(self, entry: Entry, leaf: bytes | None) -> None:
         """An index for the second time: the one that links is the row, the other was put in."""
         before = self._before
         last = before and before.broken.entry.index == entry.index
@@ -170,7 +178,7 @@ class Line:
             before.broken.kind = Kind.INSERTED
             self._peaks, self._chain, self._damaged = before.peaks, before.chain, before.damaged
             self.next = entry.index
-            self._link(entry, told=False)
+            self._go_on(entry, leaf)
             return
         self._flaw(Kind.INSERTED, entry.index, entry.id, "The row stands where another does.")
 

@@ -42,6 +42,12 @@ def stored_chain(log: Log, at: int, _: Random):
     return at
 
 
+def stored_hashes(log: Log, at: int, _: Random):
+    log.lines[at].leaf = hashlib.sha256(b"other").digest()
+    log.lines[at].chain = hashlib.sha256(b"another").digest()
+    return at
+
+
 def deletion(log: Log, at: int, _: Random):
     del log.lines[at]
     return at
@@ -278,6 +284,7 @@ ATTACKS = {
     edit_with_all_after: "altered",
     stored_leaf: "altered",
     stored_chain: "altered",
+    stored_hashes: "altered",
     deletion: "deleted",
     deletion_of_several: "deleted",
     deletion_renumbered: "altered",

@@ -215,7 +215,9 @@ def test_rows_missing_behind_the_last_checkpoint_were_taken_out_and_none_put_in(
     assert (finding.kind, finding.log_index) == (Kind.DELETED, 44)
 
 
-@pytest.mark.parametrize("attack", [tampering.stored_chain, tampering.stored_leaf, tampering.insertion])
+@pytest.mark.parametrize(
+    "attack", [tampering.stored_chain, tampering.stored_leaf, tampering.stored_hashes, tampering.insertion]
+)
 def test_damage_that_leaves_every_leaf_leaves_the_root(attack):
     for seed in range(STEPS):
         log = HONEST.copy()
@@ -223,6 +225,50 @@ def test_damage_that_leaves_every_leaf_leaves_the_root(attack):
         report = log.verify()
         assert report.found == 1
         assert report.root == HONEST.checkpoint(120).root
+
+
+def test_a_row_put_in_before_a_checkpoint_is_told_once():
+    log = HONEST.copy()
+    tampering.insertion_renumbered_that_links(log, 39, dice(0))
+    (finding,) = log.verify().findings
+    assert (finding.kind, finding.log_index, finding.id) == (Kind.INSERTED, 39, "made-up")
+
+
+def test_a_forged_announcement_announces_nothing():
+    log = HONEST.copy()
+    tampering.forged_announcement(log, 60, dice(0))
+    assert [(each.kind, each.log_index) for each in log.verify().findings] == [
+        ("deleted", 3),
+        ("altered", 60),
+    ]
+
+
+def test_of_content_where_nothing_was_said_only_what_is_empty_is_fine():
+    for state, valid in (("erased", True), ("sealed", False), ("clear", False)):
+        log = HONEST.copy()
+        log.lines[43].state = state
+        assert log.lines[43].values["commitment"] is None
+        assert log.verify().valid is valid
+
+
+def test_a_checkpoint_of_our_key_with_another_root_or_chain_is_told():
+    log = HONEST.copy()
+    right = log.checkpoint(50)
+    for wrong in (
+        msgspec.structs.replace(right, root=bytes(32)),
+        msgspec.structs.replace(right, chain=bytes(32)),
+    ):
+        log.notes = [HONEST.note(40), SIGNER.note(wrong)]
+        (finding,) = log.verify().findings
+        assert (finding.kind, finding.log_index) == (Kind.ALTERED, 40)
+
+
+def test_an_unannounced_erasure_tells_how_many_texts_are_gone():
+    log = Log(100)
+    log.erase("subject-1")
+    (finding,) = log.verify().findings
+    assert (finding.kind, finding.log_index) == (Kind.DELETED, 1)
+    assert "of 15 events" in finding.detail
 
 
 def test_another_logs_checkpoints_are_foreign_in_the_database_and_refused_outside():
@@ -322,6 +368,15 @@ def test_an_announcement_that_says_nothing_announces_nothing(metadata):
     log.append(entity_type="AUDIT_RETENTION", metadata=metadata)
     log.bury(3, 5)
     assert kinds(log.verify()) == ["deleted"]
+
+
+def test_an_erasure_announces_no_burial_and_a_retention_no_erasure():
+    log = Log(40)
+    log.append(entity_type="AUDIT_ERASURE", metadata='{"ranges":[[3,5]]}')
+    log.append(entity_type="AUDIT_RETENTION", metadata='{"subjectId":"subject-1"}')
+    log.bury(3, 5)
+    log.erase("subject-1")
+    assert [(each.kind, each.log_index) for each in log.verify().findings] == [("deleted", 1), ("deleted", 3)]
 
 
 def test_burials_may_be_announced_in_pieces():
