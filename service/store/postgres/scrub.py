@@ -84,7 +84,7 @@ async def _rewritten(line: Line, table: str, statement: str) -> Sequence[str]:
         await run_on(line, lambda known: known.execute(statement), TABLE_SECONDS)
         if await run_on(line, lambda known: known.fetchval(FILE, table)) != before:
             return ()
-        why = "this database user may not"
+        why = "this database user may not, its owner may"
     except DatabaseError as error:
         why = error.detail.rstrip(".")
         with suppress(DatabaseError):
