@@ -139,6 +139,7 @@ def routes(service: Service, head: str) -> Iterator[tuple[str, Any]]:
     yield "getConversation", got(service, one)
     yield "listAuditEvents", got(service, EVENTS, head, **of_turn)
     yield "getAuditEvent", got(service, f"{EVENTS}/{row['id']}", head)
+    yield from proofs(service, row["id"], head)
     exported = requested(service, "GET", "/api/v1/audit/export", key=head, params=of_turn)
     yield "exportAuditEvents", [json.loads(line) for line in exported.text.splitlines()]
     yield "getUsage", got(service, "/api/v1/usage")
@@ -159,6 +160,13 @@ def removing(service: Service, head: str, conversation: str) -> Iterator[tuple[s
     erased = requested(service, "POST", "/api/v1/audit/erasures", key=head, json=twice)
     assert erased.status_code == 200, erased.text
     yield "eraseSubject", erased.json()
+
+
+def proofs(service: Service, event: str, head: str) -> Iterator[tuple[str, Any]]:
+    """The routes by which the log is proved."""
+    yield "proveAuditEvent", got(service, f"{EVENTS}/{event}/proof", head)
+    yield "verifyAudit", got(service, "/api/v1/audit/verify", head)
+    yield "getAuditKey", got(service, "/api/v1/audit/key", head)
 
 
 def events(service: Service) -> Iterator[tuple[str, Any]]:
@@ -219,6 +227,9 @@ def commands(service: Service, key_id: str) -> Iterator[tuple[str, Any]]:
     yield "keys_revoke", told(service, "keys", "revoke", key_id)
     yield "audit_list", told(service, "audit", "list", "--trace-id", row["traceId"])
     yield "audit_show", told(service, "audit", "show", row["id"])
+    yield "audit_prove", told(service, "audit", "prove", row["id"])
+    yield "audit_verify", told(service, "audit", "verify")
+    yield "audit_key", told(service, "audit", "key")
     yield "audit_stats", told(service, "audit", "stats")
     yield "trace", told(service, "trace", row["traceId"])
     exported = service.cli("audit", "export", "--trace-id", row["traceId"])

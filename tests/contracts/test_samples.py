@@ -179,7 +179,8 @@ def write(collected: dict[str, Any], machine: str) -> None:
 
 
 def csv_of(event: dict[str, Any]) -> str:
-    return "\r\n".join([",".join(f'"{name}"' for name in (*event, "query")), ""])
+    names = (*(name for name in event if name != "seal"), "query", "seal")
+    return "\r\n".join([",".join(f'"{name}"' for name in names), ""])
 
 
 def cleaned(value: Any, machine: str, name: str = "") -> Any:
