@@ -19,6 +19,7 @@ from service.audit.clerk import PAUSES, Clerk, Estates, Sealing
 from service.audit.drain import Drain, Rows
 from service.audit.floods import SECONDS, Floods
 from service.audit.journal import Journal, volume
+from service.audit.journal.owner import SEGMENT_BYTES
 from service.audit.row import AuditRow, row_of
 from service.errors import AuditUnwritable
 from telemetry import log, names, sink
@@ -55,10 +56,15 @@ class AuditSink:
     """The audit as a sink; it is equipped before it starts."""
 
     def __init__(
-        self, settings: Settings, *, capacity: int = CAPACITY, pauses: Sequence[float] = PAUSES
+        self,
+        settings: Settings,
+        *,
+        capacity: int = CAPACITY,
+        pauses: Sequence[float] = PAUSES,
+        segment_bytes: int = SEGMENT_BYTES,
     ) -> None:
         self.equipment: Equipment | None = None
-        self._settings, self._pauses = settings.audit, pauses
+        self._settings, self._pauses, self._segment_bytes = settings.audit, pauses, segment_bytes
         self._folder = Path(settings.audit.journal_dir)
         self.book = Book(self._folder, capacity)
         self._floods = Floods()
@@ -136,7 +142,7 @@ class AuditSink:
         given, folder = self.equipment, self._folder
         log_id = await given.rows.log_id()
         _cautioned(folder)
-        self.book.journal = Journal.open(folder, given.keys[0], log_id)
+        self.book.journal = Journal.open(folder, given.keys[0], log_id, segment_bytes=self._segment_bytes)
         self.book.size_of_log = lambda: given.rows.size
         drain = Drain(given.rows, self.book.ledger, given.tell)
         estates = Estates(folder, given.keys, log_id)

@@ -28,11 +28,13 @@ from telemetry.sinks.logs import LogSink
 from tests.faults.heard import Heard, State
 
 CALLERS = int(os.environ.get("FAULTS_CALLERS", "40"))
+SEGMENT_BYTES = 96 << 10
+"""So small that segments come and go in a life of a second."""
 STOP_SECONDS = 2.0
 ROUTE, MODEL = "POST /api/v1/agent/chat", "claude-sonnet-5-5"
 FLOOD = RateLimit(decision=Decision.DENIED, policy="role", limit=1, window_ms=60_000, remaining=0)
 KINDS = {"plain": 60, "tool": 20, "failed": 4, "gone": 4, "stranger": 3, "flood": 6, "poison": 1, "long": 2}
-LONG = "A very long question. " * 1_400
+LONG = "A very long question. " * 500
 TOO_MANY = 1 << 63
 """Tokens that no database has a column for."""
 
@@ -123,7 +125,7 @@ async def run() -> None:
     log.start(settings)
     derived = state.derived(settings)
     database = await open_database(settings.database_url, state.vault(settings))
-    audit, logs = AuditSink(settings), LogSink(settings)
+    audit, logs = AuditSink(settings, segment_bytes=SEGMENT_BYTES), LogSink(settings)
     audit.equipment = Equipment(
         rows=database.audit,
         keys=derived.journals,

@@ -35,12 +35,8 @@ TYPES = (
 )
 LIFE_SECONDS = 6.0
 """That a life may last which waits for a failpoint."""
-AT_START = frozenset(
-    name
-    for name in failpoint.NAMES
-    if name.startswith(("journal.folder", "journal.reserve.made", "estate", "checkpoint", "drain.inherit"))
-)
-"""Places that are passed a few times, soon after the start."""
+OFTEN = ("journal.write", "journal.sync", "drain.append", "clerk", "store", "sink")
+"""Beginnings of the places that are passed all the time; others a few times in a life."""
 AT_STOP = frozenset({"journal.close.before"})
 UNPASSED = frozenset({"journal.reserve.before", "journal.reserve.renamed", "journal.reserve.written"})
 """Places that only a full disk leads to."""
@@ -127,7 +123,7 @@ class Lives:
         """Wait until it answers; the lean house does at once."""
 
     def _live_until(self, name: str) -> None:
-        nth = 1 if name in AT_STOP else self.random.randint(1, 3 if name in AT_START else self.most)
+        nth = 1 if name in AT_STOP else self.random.randint(1, self.most if name.startswith(OFTEN) else 2)
         process = self.start(PARLEY_FAILPOINT=f"{name}:{nth}")
         crowd = self.gather(process, self.longest)
         try:
@@ -139,10 +135,12 @@ class Lives:
             self.end(process, name if reached else "random")
 
     def _await(self, process: Process, name: str) -> None:
-        end = time.monotonic() + self.longest
-        stopping = time.monotonic() + self.random.uniform(0.8, 2.0)
+        """Until it has ended; asked to stop meanwhile where the place may lie there."""
+        end, stopping = time.monotonic() + self.longest, 0.0
         while process.code is None and time.monotonic() < end:
-            if time.monotonic() > stopping and (name in AT_STOP or name in AT_START):
+            if not stopping and _works(process):
+                stopping = time.monotonic() + self.random.uniform(0.5, 2.0)
+            if stopping and time.monotonic() > stopping and not name.startswith(OFTEN):
                 _ask_to_stop(process)
                 stopping = end
             time.sleep(0.02)
@@ -165,8 +163,12 @@ class Lives:
 
 def up(process: Process) -> None:
     """Wait until it works, or died of itself."""
+    wait(lambda: _ended(process) or _works(process))
+
+
+def _works(process: Process) -> bool:
     word = "Up: " if process.command == LEAN else "Ready: "
-    wait(lambda: _ended(process) or any(line.startswith(word) for line in list(process.stderr)))
+    return any(line.startswith(word) for line in list(process.stderr))
 
 
 def _ended(process: Process) -> bool:
