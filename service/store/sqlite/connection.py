@@ -14,14 +14,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from service import failpoint
 from service.errors import DatabaseError
-from service.store.engine import UNDONE
 from service.store.sqlite.faults import CLOSED, primary_code, translated
+from service.store.sqlite.lock import FileLock
 
 T = TypeVar("T")
 
 RETRY_SECONDS = 0.01
+
+
+class Locking(sqlite3.Connection):
+    """A connection that knows the lock of its file."""
+
+    lock: FileLock
 
 
 class Connection:
@@ -34,7 +39,7 @@ class Connection:
     def __init__(self, path: Path, name: str, pragmas: Sequence[str], busy_timeout_ms: int) -> None:
         self._path = path
         self._connect = partial(connect, path, pragmas, busy_timeout_ms / 1000)
-        self._connection: sqlite3.Connection | None = None
+        self._connection: Locking | None = None
         self._file: tuple[int, int] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"parley-store-{name}")
 
@@ -76,9 +81,17 @@ class Connection:
             return work(self._connection)
 
     def _close(self) -> None:
-        with translated():
-            if self._connection is not None:
+        if self._connection is None:
+            return
+        lock = self._connection.lock
+        try:
+            # The last one to close checkpoints. Whoever has the lock is open, and then we are not the last.
+            with suppress(OSError):
+                lock.take(patience=0)
+            with translated():
                 self._connection.close()
+        finally:
+            lock.close()
 
     def _identity(self) -> tuple[int, int] | None:
         with suppress(OSError):
@@ -92,12 +105,12 @@ class Connection:
             raise DatabaseError("The database file was moved or replaced; the service must be restarted.")
 
 
-def connect(path: Path, pragmas: Sequence[str], busy_timeout: float) -> sqlite3.Connection:
+def connect(path: Path, pragmas: Sequence[str], busy_timeout: float) -> Locking:
     """Open an existing file and set the pragmas; `busy_timeout` in seconds."""
     # mode=rw: a file that vanished is not silently made anew with another mode.
-    connection = sqlite3.connect(
-        f"file:{quote(bytes(path))}?mode=rw", timeout=busy_timeout, isolation_level=None, uri=True
-    )
+    uri = f"file:{quote(bytes(path))}?mode=rw"
+    connection = sqlite3.connect(uri, timeout=busy_timeout, isolation_level=None, uri=True, factory=Locking)
+    connection.lock = FileLock(path, busy_timeout)
     try:
         for pragma in pragmas:
             _set(connection, pragma, time.monotonic() + busy_timeout)
@@ -130,45 +143,6 @@ def tuples(sql: str, arguments: Sequence[object], connection: sqlite3.Connection
 
 def _escaping(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
-
-
-def begin(connection: sqlite3.Connection) -> None:
-    """Open a transaction that holds the write lock from its start, so that it cannot fail to get it later."""
-    roll_back(connection)
-    connection.execute("BEGIN IMMEDIATE")
-
-
-def commit(connection: sqlite3.Connection) -> None:
-    """Make the transaction's changes last."""
-    failpoint.reached("store.commit.before")
-    connection.execute("COMMIT")
-    failpoint.reached("store.commit.after")
-
-
-def roll_back(connection: sqlite3.Connection) -> None:
-    """Undo the open transaction, where there is one."""
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
-
-
-def immediately(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
-    """Do the work in a transaction of its own: all of it lasts or nothing."""
-    begin(connection)
-    try:
-        result = work(connection)
-        commit(connection)
-    except BaseException:
-        roll_back(connection)
-        raise
-    return result
-
-
-def inside(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
-    """Do the work in the transaction that is open."""
-    # SQLite rolls back by itself on some errors (disk full); what followed would each last on its own.
-    if not connection.in_transaction:
-        raise DatabaseError(UNDONE)
-    return work(connection)
 
 
 def _set(connection: sqlite3.Connection, pragma: str, deadline: float) -> None:

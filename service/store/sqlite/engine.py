@@ -15,16 +15,8 @@ from piccolo.querystring import QueryString
 from service import failpoint
 from service.errors import DatabaseError
 from service.store.engine import MISSED, Ask, Batch, Load, Script, StoreEngine
-from service.store.sqlite.connection import (
-    Connection,
-    begin,
-    commit,
-    immediately,
-    inside,
-    roll_back,
-    rows,
-    tuples,
-)
+from service.store.sqlite.connection import Connection, rows, tuples
+from service.store.sqlite.transaction import alone, begin, commit, immediately, inside, roll_back
 
 T = TypeVar("T")
 
@@ -73,7 +65,7 @@ class WalEngine(StoreEngine):
     async def alone(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do work on the writer in no transaction, while nobody else in this process writes."""
         async with self._turnstile.passed():
-            return await self.writer.run(work)
+            return await self.writer.run(partial(alone, work))
 
     async def close(self) -> None:
         """Finish what was accepted and end the threads; again: nothing."""
@@ -134,7 +126,8 @@ def _take(step: Ask | Load, engine_type: str, connection: sqlite3.Connection) ->
         sql, arguments = step.query.compile_string(engine_type=engine_type)
         return rows(sql, arguments, connection)
     marks = ", ".join("?" * len(step.columns))
-    sql = f"INSERT INTO {step.table} ({', '.join(step.columns)}) VALUES ({marks})"  # noqa: S608 - our own names
+    # Not ABORT, the default: beside a trigger it has SQLite keep a copy of each page that a row touches.
+    sql = f"INSERT OR ROLLBACK INTO {step.table} ({', '.join(step.columns)}) VALUES ({marks})"  # noqa: S608 - our own names
     # A row that a trigger ignores would be lost in silence.
     if connection.executemany(sql, step.rows).rowcount not in {len(step.rows), -1}:
         raise DatabaseError(MISSED)

@@ -13,11 +13,12 @@ from service.errors import DatabaseError, RowRefused
 UNKNOWN = "The database did not do what it was asked."
 UNFIT = "The database cannot hold one of the values."
 CLOSED = "The database is closed."
+LOCKED = "The database is locked by another writer."
 
 SENTENCES: Mapping[int, str] = MappingProxyType(
     {
-        sqlite3.SQLITE_BUSY: "The database is locked by another writer.",
-        sqlite3.SQLITE_LOCKED: "The database is locked by another writer.",
+        sqlite3.SQLITE_BUSY: LOCKED,
+        sqlite3.SQLITE_LOCKED: LOCKED,
         sqlite3.SQLITE_READONLY: "The database is read-only.",
         sqlite3.SQLITE_IOERR: "The disk of the database does not work.",
         sqlite3.SQLITE_CORRUPT: "The database file is damaged.",

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from service.store.migration import Migration, missing
-from service.store.sqlite.connection import immediately
+from service.store.sqlite.transaction import immediately
 
 RECORD = """
 CREATE TABLE IF NOT EXISTS schema_migration (

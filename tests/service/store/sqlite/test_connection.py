@@ -8,9 +8,10 @@ import time
 import pytest
 
 from service.errors import DatabaseError
-from service.store.sqlite.connection import Connection, immediately, rows
+from service.store.sqlite.connection import Connection, rows
 from service.store.sqlite.engine import WRITER_PRAGMAS
 from service.store.sqlite.location import prepare
+from service.store.sqlite.transaction import immediately
 
 
 @pytest.fixture

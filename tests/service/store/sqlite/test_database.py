@@ -52,6 +52,7 @@ async def test_all_files_are_the_owners_alone(database, path):
         "parley.db": 0o600,
         "parley.db-wal": 0o600,
         "parley.db-shm": 0o600,
+        "parley.db.lock": 0o600,
     }
 
 

@@ -8,9 +8,10 @@ from piccolo.querystring import QueryString
 
 from service.errors import DatabaseError
 from service.store.engine import Batch
-from service.store.sqlite.connection import begin, rows
+from service.store.sqlite.connection import rows
 from service.store.sqlite.engine import WalEngine
 from service.store.sqlite.location import prepare
+from service.store.sqlite.transaction import begin
 
 INSERT = "INSERT INTO note (text) VALUES (?)"
 
