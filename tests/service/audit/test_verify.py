@@ -154,6 +154,15 @@ def test_a_gap_says_which_numbers_of_whom():
     assert f"{'b' * 32} the numbers {first} to {first + 1} " in finding.detail
 
 
+def test_a_number_given_twice_does_not_stand_for_the_one_that_is_missing():
+    log = Log(0)
+    for number in (1, 1, 3):
+        log.append(writer="a" * 32, writer_seq=number, writer_low=4)
+    (finding,) = log.verify().findings
+    assert finding.kind == Kind.GAP
+    assert "the numbers 2 to 2 " in finding.detail
+
+
 def test_numbers_in_quarantine_are_no_gap():
     log = Log(30)
     tampering.number_lost(log, 0, dice(0))
@@ -423,6 +432,7 @@ def test_a_value_of_any_kind_anywhere_is_found_and_breaks_nothing(position, valu
     row[position] = value
     pieces[1][1] = tuple(row)
     report = verify(pieces, KEYS, log.notes)
+    assert all(each.id is None or isinstance(each.id, str) for each in report.findings)
     told_by_the_text = position == STATE
     assert report.valid is (told_by_the_text or (position, value) in UNCHANGED)
 
