@@ -1,6 +1,6 @@
 """parley audit erase, scrub, hold, release, holds: forget people, or forbid it.
 
-Refuses to forget anybody without a yes: said on a terminal, or given as --yes.
+Refuses to forget anybody whose name a person typed without asking once more; a script is taken at its word.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def add(verbs: Any) -> None:
         "--subject", action="append", default=[], type=asking.text, help="whom; may be repeated"
     )
     erase.add_argument("--subjects-from", type=Path, help="a file with one name a line")
-    erase.add_argument("--yes", action="store_true", help="do not ask")
+    erase.add_argument("--yes", action="store_true", help="do not ask, on a terminal either")
     asking.verb(verbs, "scrub", "clear the database's files of what was erased", _scrub, Nothing)
     hold = asking.verb(verbs, "hold", "place a legal hold: nothing of this user's goes", _hold, Nothing)
     hold.add_argument("--subject", required=True, type=asking.text, help="on whom")
@@ -49,7 +49,7 @@ async def _erase(desk: Desk) -> int:
     if not users:
         return _complain("name somebody by --subject or --subjects-from", 2)
     if not (desk.given.yes or _agreed(users)):
-        return _complain("nobody was erased; --yes says that it is meant", 2)
+        return _complain("nobody was erased", 2)
     told = [await _erased(desk, user) for user in users]
     left = (await desk.database.erasures.scrub()).left if any(each["erased"] for each in told) else ()
     asking.show(desk, {"subjects": told, "left": left}, lambda: "\n".join([*map(_line, told), *left, KEPT]))
@@ -94,9 +94,9 @@ def _lines(path: Path) -> Sequence[str]:
 
 
 def _agreed(users: Sequence[str]) -> bool:
-    """Whether somebody at a terminal says yes; nobody does where there is no terminal."""
+    """Whether it is meant: who sits at a terminal is asked, a script has said so by naming them."""
     if not sys.stdin.isatty():
-        return False
+        return True
     sys.stderr.write(f"Forget {', '.join(map(plain, users))}? It cannot be undone. Say yes: ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() == "yes"

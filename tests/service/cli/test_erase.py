@@ -81,11 +81,11 @@ def test_a_file_that_cannot_be_read_is_wrong_use(parley, lived, tmp_path, conten
     assert "Traceback" not in said.err
 
 
-def test_without_a_terminal_nobody_is_erased_unasked(parley, lived, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))
+def test_without_a_terminal_a_script_is_taken_at_its_word(parley, lived, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     said = erase(parley, ANN.name)
-    assert (said.status, len(subjects(lived))) == (2, 3)
-    assert "--yes" in said.err
+    assert (said.status, len(subjects(lived))) == (0, 2)
+    assert "Forget" not in said.err
 
 
 class Terminal(io.StringIO):
