@@ -7,7 +7,6 @@ import asyncio
 import json
 import random
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import count
 from threading import Event
 from typing import Any
@@ -59,12 +58,9 @@ class Crowd:
         self._tokens = [MINT.token(sub=f"cfo-{number}", exp=FAR) for number in range(USERS)]
         self._guest = MINT.token(sub="guest", role="GUEST", exp=FAR)
 
-    async def ask(self, seconds: float) -> None:
-        """Have everybody ask for so long, until they have had enough, or the service is gone."""
-        tasks = [asyncio.create_task(self._call()) for _ in range(CALLERS)]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await asyncio.gather(*tasks)
+    async def ask(self) -> None:
+        """Have everybody ask until they have had enough, or the service is gone."""
+        await asyncio.gather(*(self._call() for _ in range(CALLERS)))
 
     async def _call(self) -> None:
         while not self._enough.is_set():

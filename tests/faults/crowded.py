@@ -11,7 +11,7 @@ from threading import Event
 from tests.faults.asking import SETTINGS, Crowd
 from tests.faults.lives import FULL, Lives
 from tests.harness.process import Process
-from tests.harness.waiting import wait
+from tests.harness.waiting import PATIENCE, wait
 
 LIFE_SECONDS = 15.0
 READY, SAID = "Ready: ", 3_000
@@ -26,9 +26,9 @@ class Crowded(Lives):
         self._threads = ThreadPoolExecutor()
         self.longest, self.most = LIFE_SECONDS, 6
 
-    def gather(self, process: Process, seconds: float) -> Future[None]:
-        """Let forty callers ask for so long once it is up."""
-        return self._threads.submit(self._crowd, process, seconds)
+    def gather(self, process: Process) -> Future[None]:
+        """Let forty callers ask from when it is up until it is dead, or they have had enough."""
+        return self._threads.submit(self._crowd, process)
 
     def warm(self, process: Process) -> None:
         """Wait until it answered somebody."""
@@ -37,16 +37,20 @@ class Crowded(Lives):
     def tell_more(self, process: Process, number: int, outcome: str = "answered") -> None:
         """Wait until it told so many more callers of this outcome, or is dead."""
         enough = self.told(outcome) + number
-        wait(lambda: process.code is not None or self.told(outcome) >= enough, seen=lambda: _last(process))
+        wait(
+            lambda: process.code is not None or self.told(outcome) >= enough,
+            PATIENCE * 4,
+            seen=lambda: _last(process),
+        )
 
     def told(self, outcome: str) -> int:
         """Callers who were told that their turn ended so."""
         return sum(heard.outcome == outcome for heard in list(self.heard.values()))
 
-    def _crowd(self, process: Process, seconds: float) -> None:
+    def _crowd(self, process: Process) -> None:
         wait(lambda: process.code is not None or ready(process))
         if process.code is None:
-            asyncio.run(Crowd(ready(process), self.hear, self.random, self.enough).ask(seconds))
+            asyncio.run(Crowd(ready(process), self.hear, self.random, self.enough).ask())
 
 
 def _last(process: Process) -> str:

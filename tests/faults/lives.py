@@ -89,9 +89,9 @@ class Lives:
         """Somebody asks from outside."""
         self.heard[heard.ask] = heard
 
-    def gather(self, process: Process, seconds: float) -> Future[None]:
-        """Have people ask for so long, in a thread; the lean house has its callers inside."""
-        del process, seconds
+    def gather(self, process: Process) -> Future[None]:
+        """Have people ask, in a thread, until it is dead; the lean house has its callers inside."""
+        del process
         nobody = Future[None]()
         nobody.set_result(None)
         return nobody
@@ -112,7 +112,7 @@ class Lives:
             self.end(process, kind)
 
     def _ask(self, process: Process, *, recovering: bool) -> None:
-        crowd = self.gather(process, self.longest)
+        crowd = self.gather(process)
         if not recovering:
             self.warm(process)
         time.sleep(self.random.uniform(0.0, 0.1 if recovering else 1.2))
@@ -125,7 +125,7 @@ class Lives:
     def _live_until(self, name: str) -> None:
         nth = 1 if name in AT_STOP else self.random.randint(1, self.most if name.startswith(OFTEN) else 2)
         process = self.start(PARLEY_FAILPOINT=f"{name}:{nth}")
-        crowd = self.gather(process, self.longest)
+        crowd = self.gather(process)
         try:
             self._await(process, name)
         finally:

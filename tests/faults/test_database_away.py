@@ -61,7 +61,7 @@ def walk_through(lives, outage, meanwhile):
     """Callers ask before, during (turns end as `meanwhile`) and after an outage; then it is judged."""
     with Receiver() as receiver:
         process = lives.start(**receiver.settings(), **SOON)
-        crowd = lives.gather(process, PATIENCE * 10)
+        crowd = lives.gather(process)
         try:
             lives.tell_more(process, ENOUGH)
             with outage:

@@ -6,7 +6,6 @@ from tests.faults.crowded import Crowded
 from tests.faults.test_database_away import frozen, stopped
 from tests.faults.verdict import judged
 from tests.harness.postgres import Postgres
-from tests.harness.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -18,7 +17,7 @@ def own():
 
 def stop_in_an_outage(lives, outage):
     process = lives.start()
-    crowd = lives.gather(process, PATIENCE * 4)
+    crowd = lives.gather(process)
     try:
         lives.tell_more(process, 20)
         with outage:

@@ -29,6 +29,9 @@ ASIDE = "SELECT id, writer, writer_seq FROM audit_quarantine"
 SHOWN = 'SELECT count(*) AS n, count(DISTINCT id) AS ids FROM "AuditEvent"'
 VIEW = """SELECT * FROM "AuditEvent" WHERE "entityType" = 'AGENT_QUERY'"""
 
+STOPPED = {"shutting_down": (("shutdown", "shutting_down"), (REFUSED, "shutting_down"))}
+"""What a caller cannot tell apart: a turn that a stop ended, and one that it did not let in."""
+
 Row = Mapping[str, Any]
 
 
@@ -92,9 +95,9 @@ class Judge:
     def _lost(self) -> int:
         """Turns that were heard of and have no row; refusals may stand behind one that they share."""
         missing = [heard for heard in self.received if not self._kept(heard)]
-        lost = [heard for heard in missing if heard.outcome != REFUSED]
+        lost = [heard for heard in missing if not _refused(heard)]
         self._name("has no row", (f"{heard}" for heard in lost))
-        behind = Counter(heard.code for heard in missing if heard.outcome == REFUSED)
+        behind = Counter(heard.code for heard in missing if _refused(heard))
         return len(lost) + self._uncounted(behind)
 
     def _kept(self, heard: Heard) -> bool:
@@ -131,7 +134,7 @@ class Judge:
 
     def _judge_told(self, heard: Heard, row: Row) -> None:
         kept = (row["outcome"], row["code"])
-        if kept != (heard.outcome, heard.code):
+        if kept != (heard.outcome, heard.code) and kept not in STOPPED.get(heard.code or "", ()):
             self.faults.append(f"{heard} has the row {kept}")
         numbers = (*(row[name] for name in NUMBERS), row["metadata"]["responseLength"])
         if heard.outcome == "answered" and numbers != (heard.input, heard.output, heard.cost, heard.length):
@@ -183,6 +186,10 @@ class Judge:
 
     def _name(self, what: str, which: Iterable[str]) -> None:
         self.faults.extend(f"{each} {what}" for each in which)
+
+
+def _refused(heard: Heard) -> bool:
+    return heard.outcome == REFUSED or heard.code in STOPPED
 
 
 def judged(lives: Lives) -> Verdict:
