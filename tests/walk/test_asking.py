@@ -1,27 +1,33 @@
 """The audit, usage and limits as those see them who may ask, by route and by command, over a real service."""
 
+import asyncio
 import csv
 import io
 import json
 import sqlite3
+import subprocess
 from contextlib import closing
 from typing import Any
 
 import httpx
 import pytest
 
+from service.store.database import open_database
 from tests.harness.chat import ask
 from tests.harness.problems import problem
-from tests.harness.service import Service
+from tests.harness.process import environment
+from tests.harness.service import PROGRAM, Service
 from tests.harness.waiting import wait
+from tests.service.store.rows import Row
 
 EVENTS, EXPORT = "/api/v1/audit/events", "/api/v1/audit/export"
+AUDITING = {"events", "event", "proof", "export", "verify", "key"}
 ALLOWED = {
     "CFO": {"usage", "limits"},
     "CXO_TEAM": {"usage", "limits"},
-    "AUDIT_HEAD": {"usage", "limits", "others", "events", "event", "words", "export"},
-    "AUDITOR": {"usage", "limits", "events", "event", "export"},
-    "AUDITOR audit:content": {"usage", "limits", "events", "event", "words", "export"},
+    "AUDIT_HEAD": {"usage", "limits", "others", "words"} | AUDITING,
+    "AUDITOR": {"usage", "limits"} | AUDITING,
+    "AUDITOR audit:content": {"usage", "limits", "words"} | AUDITING,
     "AUDITEE": {"usage", "limits"},
     "GUEST": {"usage", "limits"},
     "INTERN": {"usage", "limits"},
@@ -35,8 +41,15 @@ PATHS = {
     "event": f"{EVENTS}/{{turn}}",
     "words": f"{EVENTS}?q=hello",
     "export": EXPORT,
+    "proof": f"{EVENTS}/{{turn}}/proof",
+    "verify": "/api/v1/audit/verify",
+    "key": "/api/v1/audit/key",
 }
-ROUTES = {"others": "/api/v1/limits/{subject}", "event": f"{EVENTS}/{{event_id}}"}
+ROUTES = {
+    "others": "/api/v1/limits/{subject}",
+    "event": f"{EVENTS}/{{event_id}}",
+    "proof": f"{EVENTS}/{{event_id}}/proof",
+}
 """The templates of those that say what they are about in their path."""
 LIMITS = {"AGENT_RATE_LIMIT_ROLES": "AUDITEE=1000,GUEST=3"}
 
@@ -170,11 +183,61 @@ def test_commands_say_what_the_routes_say(house):
     event = house.answers[0]["id"]
     assert house.told("audit", "show", event) == house.get(f"{EVENTS}/{event}").json()
     exported = house.service.cli("audit", "export", "--tool", "calculate")
-    assert exported.stdout == house.get(EXPORT, tool="calculate").text
+    assert lines_in(exported.stdout) == lines_in(house.get(EXPORT, tool="calculate").text)
     sheet = house.service.cli("audit", "export", "--format", "csv")
-    assert list(csv.reader(io.StringIO(sheet.stdout))) == list(
-        csv.reader(io.StringIO(house.get(EXPORT, format="csv").text))
+    assert cells_in(sheet.stdout) == cells_in(house.get(EXPORT, format="csv").text)
+    key = house.get("/api/v1/audit/key").json()
+    assert house.told("audit", "key") == key
+    proofs = house.told("audit", "prove", event), house.get(f"{EVENTS}/{event}/proof").json()
+    assert [proof["seal"]["columns"] for proof in proofs] == [proofs[0]["seal"]["columns"]] * 2
+
+
+def lines_in(text):
+    """The events of an export. Their proofs differ: the look at the first is an event of the second's log."""
+    return [{**json.loads(line), "seal": None} for line in text.splitlines()]
+
+
+def cells_in(text):
+    return [row[:-1] for row in csv.reader(io.StringIO(text, newline=""))]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("kinds", ["AGENT_QUERY", "all"])
+def test_what_is_handed_out_is_verified_by_a_stranger_with_the_key_alone(house, tmp_path, form, kinds):
+    (tmp_path / "key").write_text(house.get("/api/v1/audit/key").json()["publicKey"])
+    for role in ("AUDIT_HEAD", "AUDITOR"):
+        (tmp_path / "file").write_bytes(house.get(EXPORT, role, format=form, entityType=kinds).content)
+        report = told_of(tmp_path, "file")
+        assert (report["valid"], report["rows"] >= len(MARKS)) == (True, True)
+    text = (tmp_path / "file").read_text().replace("answered", "refused", 1)
+    (tmp_path / "file").write_text(text)
+    assert {each["kind"] for each in told_of(tmp_path, "file")["findings"]} == {"altered"}
+    (tmp_path / "proof").write_bytes(house.get(f"{EVENTS}/{house.answers[0]['id']}/proof").content)
+    assert told_of(tmp_path, "proof")["valid"]
+
+
+def told_of(folder, file):
+    """What the command says of a file in a folder without any installation."""
+    command = [*PROGRAM, "audit", "verify", file, "--public-key", "key", "--json"]
+    done = subprocess.run(
+        command, cwd=folder, env=environment({}), capture_output=True, text=True, check=False
     )
+    assert done.returncode in {0, 1}, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_log_of_a_running_service_is_verified_against_the_lines_it_wrote(house, tmp_path):
+    (tmp_path / "lines").write_text("".join(json.dumps(line) + "\n" for line in house.service.lines()))
+    done = house.service.cli("audit", "verify", "--json", "--checkpoint", str(tmp_path / "lines"))
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["valid"], report["findings"]) == (0, True, [])
+    assert report["freshness"] == timed(house.service.lines(type="audit_checkpoint")[-1])
+    assert house.get("/api/v1/audit/verify").json()["valid"]
+
+
+def timed(line):
+    """The time in a line's checkpoint."""
+    return line["checkpoint"].split("\n")[3].removeprefix("time ")
 
 
 def test_a_command_that_shows_content_leaves_the_name_of_the_machines_user(house):
@@ -233,17 +296,16 @@ def test_words_for_a_terminal_move_no_cursor(start_service):
 
 
 def fill(service, count, query):
-    """Rows by the hand of somebody else."""
-    with closing(sqlite3.connect(service.cwd / "var" / "parley.db", timeout=60)) as plain, plain:
-        plain.executemany(
-            "INSERT INTO audit_event (id, entity_type, entity_id, action, metadata, created_at) "
-            "VALUES (?, 'AGENT_QUERY', 'x', 'QUERY', '{}', ?)",
-            ((f"filled-{number:06d}", number) for number in range(count)),
-        )
-        plain.executemany(
-            "INSERT INTO audit_content (event_id, query) VALUES (?, ?)",
-            ((f"filled-{number:06d}", query) for number in range(count)),
-        )
+    """Rows by the hand of another process."""
+    rows = [Row(id=f"filled-{number:06d}", created_at=1 + number, query=query) for number in range(count)]
+
+    async def append():
+        database = await open_database(f"sqlite:///{service.cwd}/var/parley.db")
+        for start in range(0, count, 500):
+            await database.audit.append(rows[start : start + 500])
+        await database.close()
+
+    asyncio.run(append())
 
 
 def memory_of(service):
@@ -275,6 +337,7 @@ def test_an_export_that_fails_on_its_way_says_so_and_breaks(start_service):
     fill(service, 1_000, "x")
     with closing(sqlite3.connect(service.cwd / "var" / "parley.db", isolation_level=None)) as plain:
         plain.execute("PRAGMA ignore_check_constraints = 1")
+        plain.execute("DROP TRIGGER audit_event_unchanged")
         plain.execute("UPDATE audit_event SET metadata = 'damaged' WHERE id = 'filled-000300'")
     headers = {"authorization": f"Bearer {json.loads(made.stdout)['key']}"}
     pieces = []

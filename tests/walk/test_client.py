@@ -118,7 +118,27 @@ def test_the_audit_is_listed_read_and_exported(typed, head, answer):
     assert event.metadata.outcome is typed.models.Outcome.ANSWERED
     assert typed.parsed("get_audit_event", event.id, key=head) == event
     exported = typed.call("export_audit_events", key=head, trace_id=answer.trace_id)
-    assert typed.models.Event.from_dict(json.loads(exported.content)) == event
+    sealed = typed.models.SealedEvent.from_dict(json.loads(exported.content))
+    assert {**sealed.to_dict(), "seal": None} == {**event.to_dict(), "seal": None}
+    assert (sealed.seal.complete, sealed.seal.log_index) == (False, event.log_index)
+
+
+def test_the_audit_is_proved(typed, head, answer):
+    typed.service.wait_for_rows(entityId=answer.id)
+    key = typed.parsed("get_audit_key", key=head)
+    assert key.vkey.startswith(f"{key.origin}+")
+    report = typed.parsed("verify_audit", key=head)
+    assert (report.valid, report.findings, report.freshness) == (True, [], "unproven")
+    proof = typed.parsed("prove_audit_event", answer.id, key=head)
+    assert (proof.id, proof.metadata.query) == (answer.id, "What is 12*7?")
+    assert proof.seal.checkpoint.startswith(f"{key.origin}\n")
+
+
+def test_a_person_is_forgotten(typed, head):
+    erasure = typed.models.Erasure(subject="dev", confirm="nobody")
+    assert (
+        typed.parsed("erase_subject", key=head, body=erasure, status=400).fault is typed.models.Fault.CALLER
+    )
 
 
 def test_pages_go_on_by_their_cursor(typed, head):
