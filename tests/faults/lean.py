@@ -133,7 +133,6 @@ async def run() -> None:
         sealing=await sealing(settings, derived, database),
     )
     await audit.start()
-    say("Up: now")
     recorder = Recorder(guard([("audit", audit), ("logs", logs)]), ending_of)
     house = House(audit, recorder, random.Random())  # noqa: S311 - no secret
     await until_told(house)
@@ -153,6 +152,7 @@ async def until_told(house: House) -> None:
     """Have everybody ask until SIGTERM."""
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    say("Up: now")
     callers = [asyncio.create_task(call(house)) for _ in range(CALLERS)]
     await stopping.wait()
     for each in callers:

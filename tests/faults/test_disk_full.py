@@ -20,6 +20,8 @@ from tests.harness.waiting import PATIENCE, wait
 
 SIZE = "size=40m"
 SLOW = "[sim:slow:150]"
+PLACES = ("before", "renamed", "written")
+"""Within the use of the last room."""
 BODY = {
     "type": "urn:parley:error:database",
     "status": 503,
@@ -170,7 +172,7 @@ def test_a_journal_that_is_no_folder_stops_the_start_in_a_sentence(tmp_path):
     assert done.stderr.splitlines()[-1].startswith(f"parley: The journal cannot be begun in {file}")
 
 
-@pytest.mark.parametrize("place", ["before", "renamed", "written"])
+@pytest.mark.parametrize("place", PLACES)
 def test_a_kill_while_the_last_room_is_written_to(tmp_path, place):
     lives = Lives(tmp_path, f"sqlite:///{tmp_path}/var/parley.db", seed=1)
     with mounted(lives.journal):
