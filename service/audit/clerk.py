@@ -63,7 +63,7 @@ class Clerk:
         self._book, self._drain, self._sealing, self._estates = book, drain, sealing, estates
         self._pauses = pauses
         self._woken, self._stopping = asyncio.Event(), asyncio.Event()
-        self._adopted_at = float("-inf")
+        self._adopted_at = self._looked_at = float("-inf")
         self._tried_at = float("-inf")
         self._failed = False
 
@@ -100,8 +100,10 @@ class Clerk:
         """One batch of each; whether there is more."""
         await self._mend()
         busy = await self._from_memory() | await self._from_journal()
-        if not busy:
-            await self._look_around()
+        now = asyncio.get_running_loop().time()
+        if not busy or now - self._looked_at >= TICK:  # also where rows never end
+            self._looked_at = now
+            await self._look_around(now)
         return busy
 
     async def _from_memory(self) -> bool:
@@ -128,9 +130,8 @@ class Clerk:
             await asyncio.sleep(asyncio.get_running_loop().time() - began)
         return bool(batch.rows) or batch.more
 
-    async def _look_around(self) -> None:
+    async def _look_around(self, now: float) -> None:
         """What has its own time: dead writers, the seal."""
-        now = asyncio.get_running_loop().time()
         if now - self._adopted_at >= ADOPT and not self._stopping.is_set():
             await self._inherit()
             self._adopted_at = now
