@@ -3,7 +3,7 @@
 Refuses to put a value into a statement: every one is an argument.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from msgspec import Struct, structs
@@ -78,10 +78,11 @@ def source_of(filters: Filters) -> Source:
     return BY_EVENT if filters.tool is None else BY_TOOL
 
 
-def where(filters: Filters, dialect: str) -> QueryString:
-    """What is asked of each event."""
+def where(filters: Filters, dialect: str, *, often: bool = False) -> QueryString:
+    """What is asked of each event; `often` as `counted` has found it."""
     source = source_of(filters)
-    parts = [*_conditions(filters, source.moment), *_words(filters.q, source.place, dialect)]
+    form = WORDS[OFTEN if often else dialect]
+    parts = [*_conditions(filters, source.moment), *_words(filters.q, source.place, form, dialect)]
     return QueryString(" AND ".join("{}" for _ in parts) or "1 = 1", *parts)
 
 
@@ -101,16 +102,28 @@ def _value(name: str, text: str) -> QueryString | str:
     return QueryString(SUBJECT, text, text) if name == "actor" else text
 
 
+OFTEN = "sqlite, often"
 WORDS: Mapping[str, str] = MappingProxyType(
     {
+        OFTEN: "EXISTS (SELECT 1 FROM audit_words WHERE rowid = {} AND audit_words MATCH {})",
         "sqlite": "{} IN (SELECT rowid FROM audit_words WHERE audit_words MATCH {})",
         "postgres": "{} IN (SELECT content.log_index FROM audit_content AS content WHERE content.words @> "
         "string_to_array({}, ' '))",
     }
 )
+"""Few events are found by their words and put in order; where there are many, events are asked for theirs."""
+MANY = 10_000
+COUNTED = "SELECT count(*) AS found FROM (SELECT 1 FROM audit_words WHERE audit_words MATCH {} LIMIT {})"
 
 
-def _words(q: str | None, place: QueryString, dialect: str) -> Iterator[QueryString]:
+def counted(filters: Filters, dialect: str) -> QueryString | None:
+    """Ask whether as many as `MANY` texts have the words; None where that makes no difference."""
+    # PostgreSQL keeps statistics and sees by itself.
+    words = words_of(storable(filters.q)) if filters.q and dialect == "sqlite" else ()
+    return QueryString(COUNTED, _quoted(words, dialect), MANY) if words else None
+
+
+def _words(q: str | None, place: QueryString, form: str, dialect: str) -> Iterator[QueryString]:
     """All words must be there; a text without any is found nowhere."""
     if q is None:
         return
@@ -118,5 +131,9 @@ def _words(q: str | None, place: QueryString, dialect: str) -> Iterator[QueryStr
     if not words:
         yield QueryString("1 = 0")
         return
+    yield QueryString(form, place, _quoted(words, dialect))
+
+
+def _quoted(words: Sequence[str], dialect: str) -> str:
     quote = '"' if dialect == "sqlite" else ""
-    yield QueryString(WORDS[dialect], place, " ".join(f"{quote}{word}{quote}" for word in words))
+    return " ".join(f"{quote}{word}{quote}" for word in words)

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from piccolo.querystring import QueryString
 
 from service.store.event import COLUMNS, Event, event_of
-from service.store.filters import EVENTS, Filters, source_of, where
+from service.store.filters import EVENTS, MANY, Filters, counted, source_of, where
 from service.store.text import storable
 
 Position = tuple[int, int]
@@ -144,10 +144,16 @@ class Questions:
 
     async def events(self, filters: Filters, limit: int, after: Position | None = None) -> Page:
         """One page of at most `limit` events, newest first."""
-        rows = await self._engine.ask(page_query(filters, limit + 1, after, self._engine.engine_type))
+        often = await self._often(filters)
+        query = page_query(filters, limit + 1, after, self._engine.engine_type, often=often)
+        rows = await self._engine.ask(query)
         kept = rows[:limit]
         last = (int(kept[-1]["moment"]), int(kept[-1]["place"])) if len(rows) > limit else None
         return Page(tuple(map(event_of, kept)), last)
+
+    async def _often(self, filters: Filters) -> bool:
+        query = counted(filters, self._engine.engine_type)
+        return query is not None and int((await self._engine.ask(query))[0]["found"]) >= MANY
 
     async def pages(self, filters: Filters, size: int = EXPORT_PAGE) -> AsyncGenerator[Sequence[Event]]:
         """All events, newest first, a page at a time; the first page comes even where it is empty.
@@ -203,11 +209,13 @@ class Questions:
         )
 
 
-def page_query(filters: Filters, limit: int, after: Position | None, dialect: str) -> QueryString:
-    """The statement for a page."""
+def page_query(
+    filters: Filters, limit: int, after: Position | None, dialect: str, *, often: bool = False
+) -> QueryString:
+    """The statement for a page; `often` says that very many texts have the words that are asked for."""
     # What comes after a place came before `until`; told both, SQLite starts at `until` again on each page.
     source = source_of(filters)
-    meant = where(structs.replace(filters, until=None) if after else filters, dialect)
+    meant = where(structs.replace(filters, until=None) if after else filters, dialect, often=often)
     key = source.moment, source.place
     if after:
         meant = QueryString("{} AND ({}, {}) < ({}, {})", meant, *key, *after)

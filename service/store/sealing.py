@@ -5,13 +5,17 @@ Refuses a name or a text a place in what is hashed: a subject's random id and a 
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count, repeat
+from operator import attrgetter
+from secrets import token_bytes
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import Struct, structs
 
+from service.errors import RowRefused
 from service.seal import content
+from service.seal.content import SALT_BYTES
 from service.seal.leaf import COLUMNS, canonical, leaf_hash
 from service.seal.merkle import Frontier
 from service.seal.vault import Vault
@@ -30,6 +34,7 @@ CONTENT: Mapping[str, tuple[str, ...]] = MappingProxyType(
 WORDS = ("rowid", "words")
 TOOL = ("log_index", "tool", "created_at")
 TILE = ("level", "number", "root")
+NO_OBJECT = "The metadata of a row is no JSON object."
 
 Values = tuple[Any, ...]
 
@@ -45,7 +50,14 @@ class Content(Struct, frozen=True):
 
 
 class _Called(Struct, rename="camel"):
-    tools_called: tuple[Any, ...] = ()
+    tools_called: Any = ()
+
+
+_called = msgspec.json.Decoder(_Called).decode
+_names = attrgetter("id", "entity_type", "entity_id", "action")
+_texts = attrgetter("role", "outcome", "category", "code", "model", "trace_id", "request_id")
+_numbers = attrgetter("input_tokens", "output_tokens", "cost_micros", "response_time_ms", "count")
+_journaled = attrgetter("writer", "writer_seq", "writer_low")
 
 
 class Sealed(Struct, frozen=True):
@@ -62,7 +74,7 @@ class Sealed(Struct, frozen=True):
         kept = [structs.astuple(each) for each in self.contents]
         if dialect == "sqlite":
             return kept
-        return [(*each, words_of(each[2]) if each[2] else None) for each in kept]
+        return [(*each, each[2] and words_of(each[2])) for each in kept]
 
     def words(self) -> Sequence[Values]:
         """The words of clear texts, by their event's place."""
@@ -73,8 +85,9 @@ def seal(rows: Sequence[AuditRow], named: Named, frontier: Frontier) -> Sealed:
     """Give rows the next places in the log; the frontier grows."""
     first = frontier.size
     about = [named.of(row.actor_id, row.created_at) for row in rows]
-    said = [*map(_said, rows, count(first), about, repeat(named.vault))]
-    values = [_values(row, whom, kept[1]) for row, whom, kept in zip(rows, about, said, strict=True)]
+    said = [*map(_said, rows, count(first), about, repeat(named.vault), _salts(len(rows)))]
+    told = [storable_json(row.metadata) for row in rows]
+    values = [*map(_values, rows, about, told, (commitment for _, commitment in said))]
     leaves = [leaf_hash(canonical(each)) for each in values]
     growth = frontier.extend(leaves)
     events = zip(count(first), values, leaves, growth.chains, strict=False)
@@ -82,18 +95,24 @@ def seal(rows: Sequence[AuditRow], named: Named, frontier: Frontier) -> Sealed:
         frontier,
         [(index, *each, leaf, link) for index, each, leaf, link in events],
         [each[0] for each in said if each[0]],
-        [*chain.from_iterable(map(_tools, rows, count(first)))],
+        [*chain.from_iterable(map(_tools, told, count(first), (row.created_at for row in rows)))],
         [(each.level, each.index, each.root) for each in growth.tiles],
     )
 
 
-def _tools(row: AuditRow, index: int) -> Iterator[Values]:
-    for tool in dict.fromkeys(_tools_of(row.metadata)):
-        yield index, storable(tool), row.created_at
+def _salts(number: int) -> Iterator[bytes]:
+    """Salts for that many texts, drawn at once: each draw is a call of the system."""
+    drawn = token_bytes(number * SALT_BYTES)
+    return (drawn[start : start + SALT_BYTES] for start in range(0, len(drawn), SALT_BYTES))
+
+
+def _tools(metadata: str, index: int, created_at: int) -> Iterator[Values]:
+    for tool in dict.fromkeys(_tools_of(metadata)):
+        yield index, storable(tool), created_at
 
 
 def _said(
-    row: AuditRow, index: int, subject: Subject | None, vault: Vault
+    row: AuditRow, index: int, subject: Subject | None, vault: Vault, salt: bytes
 ) -> tuple[Content | None, bytes | None]:
     """What is kept of what was said, and the commitment to it; both None where nothing was."""
     if row.query is None:
@@ -101,7 +120,7 @@ def _said(
     subject_id = subject.id if subject else None
     if isinstance(row.query, Erased) or (subject and subject.user_id is None):
         return Content(index, subject_id), None  # it was erased before it came here: nothing to commit to
-    text, salt = storable(row.query), content.new_salt()
+    text = storable(row.query)
     commitment = content.commitment(salt, text)
     if vault.sealed:
         return Content(index, subject_id, None, _sealed(text, row, subject, vault), salt), commitment
@@ -114,27 +133,27 @@ def _sealed(text: str, row: AuditRow, subject: Subject | None, vault: Vault) -> 
     return content.seal_text(vault.open_key(subject.data_key, subject.id), storable(row.id), text)
 
 
-def _values(row: AuditRow, subject: Subject | None, commitment: bytes | None) -> Values:
+def _values(row: AuditRow, subject: Subject | None, metadata: str, commitment: bytes | None) -> Values:
     """What is hashed, in the order of COLUMNS."""
     return (
-        *map(_value, (row.id, row.entity_type, row.entity_id, row.action)),
+        *map(storable, _names(row)),
         subject.id if subject else None,
-        *map(_value, (row.role, row.outcome, row.category, row.code)),
-        *map(_value, (row.model, row.trace_id, row.request_id)),
-        *(row.input_tokens, row.output_tokens, row.cost_micros, row.response_time_ms, row.count),
-        storable_json(row.metadata),
-        *(row.created_at, commitment, row.writer, row.writer_seq, row.writer_low),
+        *[None if text is None else storable(text) for text in _texts(row)],
+        *_numbers(row),
+        *(metadata, row.created_at, commitment),
+        *_journaled(row),
     )
 
 
-def _value(text: str | None) -> str | None:
-    return None if text is None else storable(text)
-
-
 def _tools_of(metadata: str) -> Sequence[str]:
-    """The tools of an event's metadata; none where it is no such JSON, which is the database's to refuse."""
+    """The tools that an event's metadata names; raises RowRefused where it is no JSON object."""
+    # The one whole look at the JSON: what the databases check besides costs them more.
     try:
-        called = msgspec.json.decode(metadata, type=_Called).tools_called
-        return [tool for tool in called if isinstance(tool, str)]
-    except (msgspec.MsgspecError, UnicodeError, TypeError):
-        return ()
+        called = _called(metadata).tools_called
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise RowRefused(NO_OBJECT) from error
+    return (
+        [tool for tool in cast("list[Any]", called) if isinstance(tool, str)]
+        if isinstance(called, list)
+        else ()
+    )

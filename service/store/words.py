@@ -8,11 +8,21 @@ import unicodedata
 from collections.abc import Sequence
 
 WORD = re.compile(r"[^\W_]+")
+PLAIN = bytes(ord(chr(code).lower()) if chr(code).isalnum() else 32 for code in range(128)) + bytes(128)
+"""What becomes of each ASCII character: a letter in lower case, a digit, or a blank."""
 LONGEST = 200
 """Characters of a word that count: an index has no room for any length."""
 
 
 def words_of(text: str) -> Sequence[str]:
     """The distinct words in the order of their first place, in lower case."""
-    found = WORD.findall(unicodedata.normalize("NFKC", text).casefold())
-    return tuple(dict.fromkeys(word[:LONGEST] for word in found))
+    folded = text if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    found = _plain(folded) if folded.isascii() else WORD.findall(folded)
+    if len(folded) > LONGEST:
+        found = [word[:LONGEST] for word in found]
+    return tuple(dict.fromkeys(found))
+
+
+def _plain(text: str) -> list[str]:
+    """The same, several times as fast."""
+    return text.encode().translate(PLAIN).decode().split()

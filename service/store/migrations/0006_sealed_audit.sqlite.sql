@@ -64,7 +64,7 @@ CREATE TABLE audit_event (
     response_time_ms INTEGER,
     count INTEGER NOT NULL DEFAULT 1 CHECK (count > 0),
     -- One row that is no JSON object would break every query of the view.
-    metadata TEXT NOT NULL CHECK (json_valid(metadata) AND json_type(metadata) = 'object'),
+    metadata TEXT NOT NULL CHECK (metadata GLOB '{*' AND json_valid(metadata)),
     -- Up to the end of the year 9999: strftime knows no later one.
     created_at INTEGER NOT NULL
         CHECK (typeof(created_at) = 'integer' AND created_at BETWEEN 0 AND 253402300799999999),
@@ -88,8 +88,11 @@ CREATE TABLE audit_content (
     salt BLOB
 );
 
--- Words of clear content, by log_index; holds no text of its own.
-CREATE VIRTUAL TABLE audit_words USING fts5 (words, content = '', tokenize = 'unicode61 remove_diacritics 0');
+-- Words of clear content, by log_index; holds no text of its own. They come in their one form, between blanks:
+-- to this tokenizer all that is not ASCII belongs to a word.
+CREATE VIRTUAL TABLE audit_words USING fts5 (
+    words, content = '', columnsize = 0, detail = none, tokenize = 'ascii'
+);
 
 -- Derived from metadata.toolsCalled; goes with its event.
 CREATE TABLE audit_event_tool (
@@ -134,16 +137,17 @@ CREATE TABLE audit_quarantine (
     created_at INTEGER NOT NULL
 );
 
+-- Each index ends with log_index by itself: it is the rowid.
 CREATE UNIQUE INDEX audit_event_id ON audit_event (id);
-CREATE INDEX audit_event_created_at ON audit_event (created_at, log_index);
-CREATE INDEX audit_event_subject_id ON audit_event (subject_id, created_at, log_index);
-CREATE INDEX audit_event_trace_id ON audit_event (trace_id, created_at, log_index);
-CREATE INDEX audit_event_outcome ON audit_event (outcome, created_at, log_index);
-CREATE INDEX audit_event_category ON audit_event (category, created_at, log_index) WHERE category IS NOT NULL;
-CREATE INDEX audit_event_model ON audit_event (model, created_at, log_index);
-CREATE INDEX audit_event_role ON audit_event (role, created_at, log_index);
-CREATE INDEX audit_event_kind ON audit_event (entity_type, created_at, log_index);
-CREATE INDEX audit_event_tool_tool ON audit_event_tool (tool, created_at, log_index);
+CREATE INDEX audit_event_created_at ON audit_event (created_at);
+CREATE INDEX audit_event_subject_id ON audit_event (subject_id, created_at);
+CREATE INDEX audit_event_trace_id ON audit_event (trace_id, created_at);
+CREATE INDEX audit_event_outcome ON audit_event (outcome, created_at);
+CREATE INDEX audit_event_category ON audit_event (category, created_at) WHERE category IS NOT NULL;
+CREATE INDEX audit_event_model ON audit_event (model, created_at);
+CREATE INDEX audit_event_role ON audit_event (role, created_at);
+CREATE INDEX audit_event_kind ON audit_event (entity_type, created_at);
+CREATE INDEX audit_event_tool_tool ON audit_event_tool (tool, created_at);
 CREATE INDEX audit_content_subject_id ON audit_content (subject_id);
 
 -- The same expression as the view's "createdAt", so that the contract's query sorts nothing.

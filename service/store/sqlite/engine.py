@@ -26,6 +26,9 @@ WRITER_PRAGMAS = (
     "foreign_keys=1",
     "recursive_triggers=1",
     "secure_delete=ON",
+    # Beside a trigger SQLite keeps a copy of each page that a row touches: on a disk it would be slow, and it
+    # would show what was said.
+    "temp_store=MEMORY",
 )
 READER_PRAGMAS = ("query_only=1", "wal_autocheckpoint=0")
 """The reader never checkpoints: SQLite before 3.51.3 may damage a file when two connections do at once."""
@@ -126,8 +129,7 @@ def _take(step: Ask | Load, engine_type: str, connection: sqlite3.Connection) ->
         sql, arguments = step.query.compile_string(engine_type=engine_type)
         return rows(sql, arguments, connection)
     marks = ", ".join("?" * len(step.columns))
-    # Not ABORT, the default: beside a trigger it has SQLite keep a copy of each page that a row touches.
-    sql = f"INSERT OR ROLLBACK INTO {step.table} ({', '.join(step.columns)}) VALUES ({marks})"  # noqa: S608 - our own names
+    sql = f"INSERT INTO {step.table} ({', '.join(step.columns)}) VALUES ({marks})"  # noqa: S608 - our own names
     # A row that a trigger ignores would be lost in silence.
     if connection.executemany(sql, step.rows).rowcount not in {len(step.rows), -1}:
         raise DatabaseError(MISSED)

@@ -69,9 +69,12 @@ def alone(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connectio
     roll_back(connection)
     _lock(connection)
     try:
+        # VACUUM copies the whole file, and memory may have no room for it.
+        connection.execute("PRAGMA temp_store = FILE")
         return work(connection)
     finally:
         roll_back(connection)
+        connection.execute("PRAGMA temp_store = MEMORY")
 
 
 def _lock(connection: sqlite3.Connection) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from service.errors import DatabaseError
 from service.store.event import NAMES
-from service.store.filters import Filters
+from service.store.filters import MANY, Filters
 from service.store.keys import StoredKey
 from service.store.questions import Grouping
 from tests.harness.sql import ask
@@ -313,3 +313,19 @@ async def test_a_closed_database_answers_no_question(database):
     await database.close()
     with pytest.raises(DatabaseError):
         await database.questions.events(Filters(), 1)
+
+
+async def test_words_that_very_many_texts_have_find_the_same_page(database):
+    rows = [
+        row(number, actor_id=f"user-{number % 7}", created_at=CREATED_AT + number % 97)
+        for number in range(MANY + 50)
+    ]
+    for start in range(0, len(rows), 2_000):
+        await database.audit.append(rows[start : start + 2_000])
+    newest = sorted(range(len(rows)), key=lambda place: (rows[place].created_at, place), reverse=True)
+    assert await found(database, q="SPEND how") == newest[:50]
+    assert await found(database, q="spend", actor="user-3") == [n for n in newest if n % 7 == 3][:50]
+    last = (rows[newest[49]].created_at, newest[49])
+    page = await database.questions.events(Filters(q="spend"), 50, last)
+    assert [event.log_index for event in page.events] == newest[50:100]
+    assert await found(database, q="spend nothing") == []

@@ -72,3 +72,13 @@ async def test_usage_reads_only_the_span_that_is_meant(plan, grouping, filters, 
     steps = [step for step in plan(usage_query(grouping, filters, "sqlite")) if " event " in step]
     assert len(steps) == 2
     assert all(index in step and "created_at>?" in step for step in steps)
+
+
+@pytest.mark.parametrize("name", [None, *(set(LED) - SPANS)])
+async def test_words_that_very_many_texts_have_are_looked_for_event_by_event(plan, name):
+    filters = Filters(q="words", **({name: "x"} if name else {}))
+    steps = plan(page_query(filters, 50, None, "sqlite", often=True))
+    inner = steps[: steps.index("SCAN page")]
+    assert LED[name or "since"] in inner[1]
+    assert not [step for step in inner if "LIST SUBQUERY" in step or "TEMP B-TREE" in step]
+    assert [step for step in inner if "audit_words VIRTUAL TABLE INDEX 0:=M" in step]
