@@ -32,6 +32,7 @@ ENV PATH=/opt/parley/bin:/usr/local/bin:/usr/bin:/bin \
     AGENT_PORT=3005 \
     AGENT_SHUTDOWN_GRACE_MS=5000 \
     AGENT_JOURNAL_DIR=/var/lib/parley/journal \
+    AGENT_AUDIT_CHECKPOINT_LOG=/var/lib/parley/checkpoints.jsonl \
     DATABASE_URL=sqlite:////var/lib/parley/parley.db
 WORKDIR /var/lib/parley
 VOLUME /var/lib/parley

@@ -287,13 +287,13 @@ class Audit(Struct, frozen=True, kw_only=True):
         ),
     ] = "var/journal"
     checkpoint_file: Annotated[
-        str | None,
+        str,
         Variable(
             "AGENT_AUDIT_CHECKPOINT_LOG",
             "File that signed checkpoints are appended to, one JSON object a line.",
             text("a path", r"[^\x00-\x1f]{1,4096}"),
         ),
-    ] = None
+    ] = "var/checkpoints.jsonl"
     checkpoint_webhook: Annotated[
         str | None,
         Variable(

@@ -6,6 +6,7 @@ Refuses to follow an address elsewhere, and to wait for one without bound.
 import base64
 import os
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -25,11 +26,12 @@ def outlets(settings: Audit) -> tuple[Outlet, ...]:
 
 
 def append(path: str, line: bytes) -> None:
-    """Append one line to a file and see it on the disk; a new file is its owner's alone.
+    """Append one line to a file and see it on the disk; a new file, its folder too, is its owner's alone.
 
     Raises:
         OSError: it is not all there.
     """
+    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if os.write(file, line + b"\n") != len(line) + 1:

@@ -75,7 +75,7 @@ def test_a_post_that_is_not_taken_fails_and_follows_nowhere(status):
 
 
 def test_the_settings_name_the_outlets(tmp_path):
-    assert outlets(Audit()) == ()
+    assert [each.name for each in outlets(Audit())] == ["file"]
     named = outlets(Audit(checkpoint_file=str(tmp_path / "f"), checkpoint_webhook="http://127.0.0.1:1/"))
     assert [each.name for each in named] == ["file", "webhook"]
 
@@ -107,8 +107,14 @@ async def test_the_oldest_give_way_where_too_many_wait(caplog):
     assert len(complaints(caplog)) == 2
 
 
+def test_the_folder_of_a_file_is_made_and_its_owners_alone(tmp_path):
+    append(str(tmp_path / "var" / "f"), LINE)
+    assert (tmp_path / "var").stat().st_mode & 0o777 == 0o700
+
+
 async def test_one_that_waits_at_the_end_is_said_and_left(caplog, tmp_path):
-    outlet = Outlet("file", lambda line: append(str(tmp_path / "nowhere" / "f"), line))
+    (tmp_path / "file").write_bytes(b"")
+    outlet = Outlet("file", lambda line: append(str(tmp_path / "file" / "f"), line))
     outlet.tell(LINE)
     await outlet.finish(0.05)
     assert complaints(caplog)[-1] == {"outlet": "file", "error": "the service ends", "waiting": 1}
