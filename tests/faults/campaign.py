@@ -49,6 +49,9 @@ def run(plan: Round, seed: int, postgres: Postgres | None = None) -> Verdict:
         lives.settle()
         verdict = judged(lives)
         assert not verdict.faults, "\n".join([f"{plan.name} in {cwd}, {url}", *verdict.faults[:20]])
+        if isinstance(lives, Crowded):
+            told = lives.verify()
+            assert (told["valid"], told["refused"], told["freshness"] != "unproven") == (True, 0, True), told
         return verdict
 
 

@@ -4,13 +4,16 @@ Refuses to wait for callers: when their service is killed, they notice, or are t
 """
 
 import asyncio
+import json
+import subprocess
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from tests.faults.asking import SETTINGS, Crowd
 from tests.faults.lives import FULL, Lives
-from tests.harness.process import Process
+from tests.harness.process import Process, environment
 from tests.harness.waiting import PATIENCE, wait
 
 LIFE_SECONDS = 15.0
@@ -46,6 +49,17 @@ class Crowded(Lives):
     def told(self, outcome: str) -> int:
         """Callers who were told that their turn ended so."""
         return sum(heard.outcome == outcome for heard in list(self.heard.values()))
+
+    def verify(self) -> Any:
+        """What the command says of the log, held against the checkpoints that were told in log lines."""
+        told = self.cwd / "told.jsonl"
+        told.write_text("".join(f"{json.dumps(line)}\n" for line in self.lines))
+        program = (*FULL[:-1], "audit", "verify", "--json", "--checkpoint", str(told))
+        done = subprocess.run(
+            program, cwd=self.cwd, env=environment(self.settings), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
 
     def _crowd(self, process: Process) -> None:
         wait(lambda: process.code is not None or ready(process))
