@@ -17,8 +17,8 @@ MILLION = 1_000_000
 class Event(Struct, frozen=True, kw_only=True, rename="camel"):
     """One event; `created_at` is ISO 8601 (UTC, milliseconds), `cost` US dollars out of `cost_micros`.
 
-    `log_index` is its place in the sealed log. `metadata` is as in the contract (section 6); its `query` is what
-    the caller wrote, where it is kept.
+    `log_index` is its place in the sealed log. `metadata` is as in the contract (section 6); its `query` is
+    what the caller wrote, where it is kept.
     """
 
     id: str
