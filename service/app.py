@@ -58,6 +58,7 @@ from service.web.envelope import Envelope
 from service.web.health import Check, Dependency
 from service.web.idempotency import Keys
 from service.web.proofs import Prover
+from service.web.scanning import Scanning
 from service.web.schema import page as schema
 from service.web.server_span import traced
 from service.web.session import credentials_of
@@ -212,7 +213,7 @@ def build_app(
         route_handlers=[
             chat.route(turns, door.identify, keys, settings),
             *_asking(turns, database, Cursors(derived.cursor), desk),
-            *_proving(database, Cursors(derived.cursor), desk, records.sealing),
+            *_proving(database, Cursors(derived.cursor), desk, records.sealing, settings.database_url),
             *console.routes(
                 door,
                 desk,
@@ -238,12 +239,14 @@ def _asking(turns: Turns, database: Database, cursors: Cursors, desk: Desk) -> l
     ]
 
 
-def _proving(database: Database, cursors: Cursors, desk: Desk, sealing: Sealing) -> list[HTTPRouteHandler]:
+def _proving(
+    database: Database, cursors: Cursors, desk: Desk, sealing: Sealing, url: str
+) -> list[HTTPRouteHandler]:
     """The audit's routes."""
     return [
         *audit.routes(database.questions, cursors, desk, Prover(database, sealing), database.opening),
         *erasures.routes(database.erasures, desk),
-        *verification.routes(Verifying(database, sealing.key), desk),
+        *verification.routes(Verifying(database, sealing.key, Scanning(url, 1, niceness=10)), desk),
     ]
 
 

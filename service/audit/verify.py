@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from service.audit.verification.anchors import Anchors, Keys
 from service.audit.verification.content import Contents
-from service.audit.verification.line import Line
+from service.audit.verification.digest import Digest
+from service.audit.verification.line import HASH_BYTES, Line
 from service.audit.verification.numbers import Numbers
 from service.audit.verification.piece import ID, VALUES, Buried, Row
 from service.audit.verification.report import Finding, Findings, Kind, Report
@@ -52,6 +53,18 @@ class Verification:
         self._walk(piece)
         self._contents.take(piece)
         self._numbers.take(piece)
+
+    def accept(self, digest: Digest) -> bool:
+        """Look at the digest of the next rows; False where the rows themselves have to be taken."""
+        leaves, chains = hashes_in(digest.leaves), hashes_in(digest.chains)
+        if not self._line.joins(digest.first, leaves[0], chains[0]):
+            return False
+        before = [None] * (len(leaves) - len(digest.ids))
+        self._line.accept(leaves, chains, [*before, *digest.ids])
+        self._rows += len(leaves)
+        self._contents.take(digest.told)
+        self._numbers.note(digest.numbered)
+        return True
 
     def report(self) -> Report:
         """The verdict; to be asked for once, when all was taken."""
@@ -108,6 +121,11 @@ def verify(
     for piece in pieces:
         verification.take(piece)
     return verification.report()
+
+
+def hashes_in(joined: bytes) -> list[bytes]:
+    """Hashes that stand one after another."""
+    return [joined[start : start + HASH_BYTES] for start in range(0, len(joined), HASH_BYTES)]
 
 
 def leaf_of(values: Sequence[Value]) -> bytes | None:

@@ -4,6 +4,7 @@ Refuses to trust this installation where it need not: a file is verified without
 """
 
 import argparse
+import os
 import sys
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ from service.seal.notes import checkpoints_in
 from service.store.shown import shown
 from service.web.parameters import Nothing
 from service.web.proofs import Prover
+from service.web.scanning import Scanning
 from service.web.verification import key_told, keys_of, verify_log
 from telemetry.recorder import microseconds
 
@@ -92,7 +94,8 @@ async def _live(desk: Desk) -> int:
     keys = Keys(evidence.verifiers, own.origin) if evidence.verifiers else keys_of(own)
     if not evidence.verifiers:
         sys.stderr.write(OWN_KEY)
-    report = await verify_log(desk.database, keys, evidence.outside)
+    scanning = Scanning(desk.settings.database_url, os.cpu_count() or 1)
+    report = await verify_log(desk.database, keys, evidence.outside, scanning)
     return _told(desk.given, report, evidence)
 
 

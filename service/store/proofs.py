@@ -82,17 +82,32 @@ class Proofs:
     def __init__(self, engine: StoreEngine) -> None:
         self._engine = engine
 
-    async def pieces(self, window: int = WINDOW) -> AsyncGenerator[Sequence[Row] | Left]:
-        """The whole log in its order, to its very end: rows, and what is left of those that were buried.
+    async def pieces(
+        self, start: int = BEFORE_ALL, window: int = WINDOW
+    ) -> AsyncGenerator[Sequence[Row] | Left]:
+        """The log from a place on in its order, to its very end: rows, and what is left of the buried.
 
         What is erased or buried while it is read is announced by an event further on, which is read as well.
         """
-        start = BEFORE_ALL
-        while (place := await self._next(start)) is not None:
-            start = max(start, place)
-            for piece in await self._window(start, start + window):
+        place: int | None = start
+        while (place := await self.following(place)) is not None:
+            for piece in await self.window(place, place + window):
                 yield piece
-            start += window
+                place = end_of(piece)  # what comes into a window that was not full is not passed over
+
+    async def following(self, start: int) -> int | None:
+        """The first place from this one on that has anything; None behind the last."""
+        ((place,),) = await self._engine.tuples(QueryString(NEXT, start, start))
+        return None if place is None else max(start, int(place))
+
+    async def window(self, start: int, end: int) -> Sequence[Sequence[Row] | Left]:
+        """The places of a window; what is left of the buried is read last, so that none is missed."""
+        rows = await self._engine.tuples(QueryString(ROWS, SEALED, JOINED, start, end))
+        if len(rows) == end - start:
+            return [rows]
+        found = await self._engine.tuples(QueryString(LEFT, start, end))
+        left = [Left(int(first), log.split(bytes(leaves))) for first, leaves in found]
+        return [*merged(rows, [each for run in left for each in _within(run, start, end)])]
 
     async def known_size(self) -> int:
         """How many places the database knows of by all but the events themselves."""
@@ -132,19 +147,6 @@ class Proofs:
             yield events
             size = events[-1].log_index
 
-    async def _next(self, start: int) -> int | None:
-        ((place,),) = await self._engine.tuples(QueryString(NEXT, start, start))
-        return None if place is None else int(place)
-
-    async def _window(self, start: int, end: int) -> Sequence[Sequence[Row] | Left]:
-        """The places of a window; what is left of the buried is read last, so that none is missed."""
-        rows = await self._engine.tuples(QueryString(ROWS, SEALED, JOINED, start, end))
-        if len(rows) == end - start:
-            return [rows]
-        found = await self._engine.tuples(QueryString(LEFT, start, end))
-        left = [Left(int(first), log.split(bytes(leaves))) for first, leaves in found]
-        return [*merged(rows, [each for run in left for each in _within(run, start, end)])]
-
     async def _follow(self, script: Script[T]) -> T:
         """Follow a script that only asks, without a transaction."""
         try:
@@ -154,6 +156,11 @@ class Proofs:
         except StopIteration as ended:
             return ended.value
         raise DatabaseError(READS)
+
+
+def end_of(piece: Sequence[Row] | Left) -> int:
+    """The first place behind a piece."""
+    return piece.first + len(piece.leaves) if isinstance(piece, Left) else int(piece[-1][0]) + 1
 
 
 def merged(rows: Sequence[Row], left: Sequence[Left]) -> Iterator[Sequence[Row] | Left]:

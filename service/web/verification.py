@@ -5,7 +5,8 @@ Refuses to be asked too much: one verification runs at a time, and its verdict s
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from functools import partial
 
 from litestar import get
@@ -13,13 +14,16 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from service.audit.signing import LogKey
-from service.audit.verify import Buried, Keys, Kind, Report, Row, Verification, Verifier
+from service.audit.verification.digest import Digest
+from service.audit.verification.line import HASH_BYTES
+from service.audit.verify import Buried, Keys, Kind, Report, Verification, Verifier
 from service.auth.permissions import Action
 from service.errors import Conflict
 from service.store.database import Database
-from service.store.proofs import Left
+from service.store.proofs import BEFORE_ALL, Left, Proofs
 from service.web.desk import Asking, Desk
 from service.web.parameters import Nothing, read
+from service.web.scanning import Scanned, Scanning, scanned
 
 VERIFY, KEY = "/api/v1/audit/verify", "/api/v1/audit/key"
 ALGORITHM = "Ed25519"
@@ -46,8 +50,12 @@ def keys_of(key: LogKey) -> Keys:
     return Keys([Verifier(each) for each in (key.public, *key.earlier)], key.origin)
 
 
-async def verify_log(database: Database, keys: Keys, outside: Sequence[str] = ()) -> Report:
+async def verify_log(
+    database: Database, keys: Keys, outside: Sequence[str] = (), scanning: Scanning | None = None
+) -> Report:
     """Verify the whole log by these keys, and by checkpoints kept elsewhere; rows that come meanwhile too.
+
+    A long log is read by the processes of `scanning`, where there are any.
 
     Raises:
         DatabaseError: the database did not answer.
@@ -57,32 +65,55 @@ async def verify_log(database: Database, keys: Keys, outside: Sequence[str] = ()
     notes = [kept.note async for page in database.checkpoints.pages() for kept in page]
     known = await database.proofs.known_size()
     begun = partial(Verification, keys, notes, outside, quarantined=quarantined, known_size=known)
-    report = await _verified(database, await asyncio.to_thread(begun))
+    verification = await asyncio.to_thread(begun)
+    await _take_rest(database.proofs, verification, await _take_scanned(database, verification, scanning))
+    report = await asyncio.to_thread(verification.report)
     gap = any(each.kind is Kind.GAP for each in report.findings)
     if gap and await database.proofs.quarantined() != quarantined:
-        return await verify_log(
-            database, keys, outside
-        )  # what is missing may be what was put aside meanwhile
+        return await verify_log(database, keys, outside, scanning)  # what is missing may have been put aside
     return report
 
 
-async def _verified(database: Database, verification: Verification) -> Report:
-    async for piece in _pieces(database):
-        await asyncio.to_thread(verification.take, piece)
-    return await asyncio.to_thread(verification.report)
+async def _take_scanned(database: Database, verification: Verification, scanning: Scanning | None) -> int:
+    """Take what other processes read, as far as windows are full; where to go on by oneself."""
+    size, first = await database.checkpoints.size(), await database.proofs.following(BEFORE_ALL)
+    if scanning is None or first is None or first < 0 or size < scanning.many:
+        return BEFORE_ALL
+    end = BEFORE_ALL
+    async with aclosing(scanned(database.proofs, scanning, size)) as windows:
+        async for until, pieces in windows:
+            for piece in pieces:
+                await _take(database.proofs, verification, piece)
+            end = until
+    return end
 
 
-async def _pieces(database: Database) -> AsyncGenerator[Sequence[Row] | Buried]:
-    async for piece in database.proofs.pieces():
-        yield Buried(piece.first, [*piece.leaves]) if isinstance(piece, Left) else piece
+async def _take_rest(proofs: Proofs, verification: Verification, start: int) -> None:
+    async for piece in proofs.pieces(start):
+        await _take(proofs, verification, piece)
+
+
+async def _take(proofs: Proofs, verification: Verification, piece: Scanned) -> None:
+    if not isinstance(piece, Digest):
+        taken = Buried(piece.first, [*piece.leaves]) if isinstance(piece, Left) else piece
+        await asyncio.to_thread(verification.take, taken)
+    elif not await asyncio.to_thread(verification.accept, piece):
+        for read in await proofs.window(piece.first, piece.first + len(piece.leaves) // HASH_BYTES):
+            await _take(proofs, verification, read)
 
 
 class Verifying:
     """Verifies on demand. `clock` gives seconds that never go back."""
 
-    def __init__(self, database: Database, key: LogKey, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        database: Database,
+        key: LogKey,
+        scanning: Scanning | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.key = key
-        self._database, self._clock = database, clock
+        self._database, self._scanning, self._clock = database, scanning, clock
         self._running, self._at = False, float("-inf")
         self._report: Report | None = None
 
@@ -99,7 +130,7 @@ class Verifying:
             raise Conflict("The log is being verified already; ask again in a moment.", retry_after_ms=1_000)
         self._running = True
         try:
-            self._report = await verify_log(self._database, keys_of(self.key))
+            self._report = await verify_log(self._database, keys_of(self.key), scanning=self._scanning)
         finally:
             self._running = False
         self._at = self._clock()

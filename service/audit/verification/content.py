@@ -113,6 +113,14 @@ class Contents:
             self._announced += announced.ranges
 
 
+def calls_for_judgement(row: Row) -> bool:
+    """Whether a row whose text, if any, is the one that was said has to be judged by the whole log."""
+    if row[ENTITY_TYPE] in ANNOUNCEMENTS:
+        return True
+    wanting = row[COMMITMENT] is not None and row[STATE] != SEALED
+    return row[TEXT] is None and (wanting or (row[COMMITMENT] is None and row[STATE] is not None))
+
+
 def commits(commitment: object, salt: object, text: object) -> bool:
     """Whether a commitment is to this text under this salt."""
     if not isinstance(text, str) or not isinstance(salt, bytes):

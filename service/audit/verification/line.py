@@ -77,6 +77,10 @@ class Line:
             and [row[INDEX] for row in rows] == [*range(self.next, self.next + len(rows))]
         )
 
+    def joins(self, index: int, leaf: bytes, chain: bytes) -> bool:
+        """Whether an entry is the next one."""
+        return self._known and index == self.next and chain_hash(self._chain, leaf) == chain
+
     def accept(self, leaves: Sequence[bytes], chains: Sequence[bytes], ids: Sequence[object]) -> None:
         """Go on by entries that fit; `ids` are None where only leaves are left."""
         first, done = self.next, 0

@@ -5,7 +5,7 @@ count.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from service.audit.verification.piece import WRITER, WRITER_LOW, WRITER_SEQ, Row
 from service.audit.verification.report import Findings, Kind
@@ -14,6 +14,10 @@ from service.audit.verification.span import Span, count_of, joined, spans_of, wi
 FIRST_NUMBER = 1
 MOST_SPANS = 4_096
 """Spans of a writer before they are joined."""
+
+
+Numbered = tuple[int, list[Span]]
+"""The greatest `writer_low` of some rows of a writer, and their numbers."""
 
 
 class Numbers:
@@ -27,12 +31,16 @@ class Numbers:
 
     def take(self, rows: Sequence[Row]) -> None:
         """Note the numbers of rows; a row without a writer has none."""
-        by_writer = defaultdict[str, list[Row]](list)
-        for row in rows:
-            by_writer[row[WRITER]].append(row)
-        for writer, written in by_writer.items():
-            if type(writer) is str:
-                self._note(writer, written)
+        self.note(numbered_in(rows))
+
+    def note(self, numbered: Mapping[str, Numbered]) -> None:
+        """Note what writers numbered."""
+        for writer, (low, written) in numbered.items():
+            self._low[writer] = max(self._low[writer], low)
+            spans = self._spans[writer]
+            spans += written
+            if len(spans) > MOST_SPANS:
+                spans[:] = joined(spans)
 
     def judge(self, findings: Findings, accounted: int) -> None:
         """Tell the gaps, unless as many rows as are missing are `accounted` for as buried or damaged."""
@@ -44,14 +52,19 @@ class Numbers:
                 detail = f"Of writer {writer} the numbers {first} to {last} never came into the log."
                 findings.add(Kind.GAP, None, None, detail)
 
-    def _note(self, writer: str, rows: Sequence[Row]) -> None:
-        lows = (row[WRITER_LOW] for row in rows if type(row[WRITER_LOW]) is int)
-        self._low[writer] = max(self._low[writer], max(lows, default=0))
-        spans = self._spans[writer]
-        spans += spans_of(row[WRITER_SEQ] for row in rows if type(row[WRITER_SEQ]) is int)
-        if len(spans) > MOST_SPANS:
-            spans[:] = joined(spans)
-
     def _missing(self, writer: str) -> list[Span]:
         due = (FIRST_NUMBER, self._low[writer] - 1)
         return [*without([due], joined(self._spans[writer]))] if due[0] <= due[1] else []
+
+
+def numbered_in(rows: Sequence[Row]) -> Mapping[str, Numbered]:
+    """What each writer numbered in these rows."""
+    by_writer = defaultdict[str, list[Row]](list)
+    for row in rows:
+        by_writer[row[WRITER]].append(row)
+    return {writer: _numbered(written) for writer, written in by_writer.items() if type(writer) is str}
+
+
+def _numbered(rows: Sequence[Row]) -> Numbered:
+    lows = (row[WRITER_LOW] for row in rows if type(row[WRITER_LOW]) is int)
+    return max(lows, default=0), spans_of(row[WRITER_SEQ] for row in rows if type(row[WRITER_SEQ]) is int)

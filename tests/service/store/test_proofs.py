@@ -28,7 +28,7 @@ async def database(database_url):
 
 
 async def pieces(database, window=100):
-    return [piece async for piece in database.proofs.pieces(window)]
+    return [piece async for piece in database.proofs.pieces(window=window)]
 
 
 def places(piece):

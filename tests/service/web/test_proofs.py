@@ -134,7 +134,7 @@ async def test_what_was_changed_is_told_and_the_verdict_stands_for_a_while(asked
     ask(database_url, "UPDATE audit_event SET role = 'CEO' WHERE log_index = 5")
     assert (await asked.get(VERIFY)).json()["valid"]
     now = 0.0
-    verifying = Verifying(asked.database, KEY, lambda: now)
+    verifying = Verifying(asked.database, KEY, clock=lambda: now)
     (found,) = (await verifying.report()).findings
     assert (found.kind, found.log_index, found.id) == ("altered", 5, "event-0005")
     ask(database_url, "UPDATE audit_event SET role = 'GUEST' WHERE log_index = 5")

@@ -4,24 +4,29 @@
 """
 
 import asyncio
+import multiprocessing
 import os
 import random
 import shutil
 from pathlib import Path
 
 import pytest
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from service.audit import erasure
 from service.audit.deed import Doer
 from service.audit.retention import DAY, retain
-from service.audit.verify import Report
+from service.audit.verification.digest import digest
+from service.audit.verify import Buried, Report, Verification
+from service.errors import DatabaseError
 from service.seal.vault import Vault
 from service.store.database import Database, open_database
+from service.store.proofs import Left
+from service.web.scanning import Scanning, scanned
 from service.web.verification import keys_of, verify_log
 from tests.service.store.rows import CREATED_AT, Row
 from tests.service.web.asking import KEY
-from tests.service.web.attacks import EXPECTED, SQLITE, UNDER, Hand, naive_edit
+from tests.service.web.attacks import EXPECTED, SQLITE, UNDER, Hand, cut, deletion, naive_edit, swap
 
 STEPS = int(os.environ.get("PARLEY_STEPS", "2"))
 VAULT = Vault(masters=(b"m" * 32,))
@@ -120,8 +125,32 @@ async def judged(url: str, outside: str) -> Report:
         await database.close()
 
 
+async def by_digests(url: str, outside: str) -> Report:
+    """The same verdict, where what holds together is handed over in short, as other processes do."""
+    database = await open_database(url, VAULT)
+    notes = [kept.note async for page in database.checkpoints.pages() for kept in page]
+    verification = Verification(
+        keys_of(KEY),
+        notes,
+        [outside],
+        quarantined=await database.proofs.quarantined(),
+        known_size=await database.proofs.known_size(),
+    )
+    async for piece in database.proofs.pieces(window=64):
+        held = None if isinstance(piece, Left) else digest(piece)
+        if held is None or not verification.accept(held):
+            verification.take(Buried(piece.first, [*piece.leaves]) if isinstance(piece, Left) else piece)
+    await database.close()
+    return verification.report()
+
+
 def kinds(report):
     return {each.kind.value for each in report.findings}
+
+
+def verdict(report):
+    """What both ways have to agree on."""
+    return structs.replace(report, findings=tuple(sorted(report.findings, key=str)))
 
 
 @pytest.mark.parametrize("attack", EXPECTED, ids=lambda each: each.__name__)
@@ -135,6 +164,7 @@ async def test_an_attack_is_found_and_called_by_its_name(stock, copy, attack):
         assert kinds(report) <= EXPECTED[attack], (step, at, report.findings)
         assert at is None or at in {each.log_index for each in report.findings}, (step, at, report.findings)
         assert report.found <= 1 + UNDER // PART
+        assert verdict(await by_digests(hand.url, stock.outside)) == verdict(report)
 
 
 async def test_an_old_copy_is_found_by_a_checkpoint_kept_elsewhere_alone(stock, copy):
@@ -190,6 +220,8 @@ async def test_a_person_forgotten_and_events_buried_are_no_finding_and_hide_none
     report = await judged(url, stock.outside)
     assert (report.valid, report.findings) == (True, ())
     assert report.rows < TAIL + 10
+    assert verdict(await by_digests(url, stock.outside)) == verdict(report)
+    assert verdict(await by_processes(url, stock.outside)) == verdict(report)
     hand = Hand(url)
     hand.unguard()
     hand.do("UPDATE audit_event SET role = 'CEO' WHERE log_index = 405")
@@ -232,6 +264,44 @@ def count_up(done):
     while number <= 20 or not done.is_set():
         yield number
         number += 1
+
+
+async def by_processes(url: str, outside: str) -> Report:
+    database = await open_database(url, VAULT)
+    try:
+        return await verify_log(database, keys_of(KEY), [outside], Scanning(url, 2, many=1, window=64))
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize("attack", [None, naive_edit, deletion, swap, cut])
+async def test_processes_of_their_own_say_the_same(stock, copy, attack):
+    hand = Hand(copy(stock.now))
+    hand.unguard()
+    if attack:
+        attack(hand, random.Random(5))  # noqa: S311 - no secret
+    report = await by_processes(hand.url, stock.outside)
+    assert verdict(report) == verdict(await judged(hand.url, stock.outside))
+    assert report.valid is (attack is None)
+
+
+async def drained(windows):
+    async for _ in windows:
+        pass
+
+
+async def test_a_process_that_is_ended_is_no_verdict(stock, copy):
+    database = await open_database(copy(stock.now), VAULT)
+    try:
+        windows = scanned(database.proofs, Scanning(copy(stock.now), 1, window=10), UNDER)
+        await anext(windows)
+        for child in multiprocessing.active_children():
+            child.kill()
+        with pytest.raises(DatabaseError, match="ended from outside"):
+            await drained(windows)
+        assert multiprocessing.active_children() == []
+    finally:
+        await database.close()
 
 
 async def test_checks_can_fail(stock, copy):
