@@ -61,6 +61,12 @@ SUBJECT = "COALESCE((SELECT subject.id FROM audit_subject AS subject WHERE subje
 """A user's random id; an erased user is asked for by that id itself."""
 
 
+class SubjectId(str):
+    """A subject's random id in an actor's place: it is looked up already, so that a planner sees it."""
+
+    __slots__ = ()
+
+
 class Source(Struct, frozen=True):
     """Where the events of some filters are read. By tool, the calls' own index leads; else the events'."""
 
@@ -82,24 +88,32 @@ def where(filters: Filters, dialect: str, *, often: bool = False) -> QueryString
     """What is asked of each event; `often` as `counted` has found it."""
     source = source_of(filters)
     form = WORDS[OFTEN if often else dialect]
-    parts = [*_conditions(filters, source.moment), *_words(filters.q, source.place, form, dialect)]
+    parts = [
+        *_conditions(filters, source.moment, HIDDEN[dialect]),
+        *_words(filters.q, source.place, form, dialect),
+    ]
     return QueryString(" AND ".join("{}" for _ in parts) or "1 = 1", *parts)
 
 
-def _conditions(filters: Filters, moment: QueryString) -> Iterator[QueryString]:
+HIDDEN: Mapping[str, str] = MappingProxyType({"sqlite": "{} || '' = {}", "postgres": "{} = {}"})
+"""What hides a column's index from SQLite, which would guess among them; PostgreSQL has counted."""
+
+
+def _conditions(filters: Filters, moment: QueryString, hidden: str) -> Iterator[QueryString]:
     given = [name for name in EQUAL if getattr(filters, name) is not None]
     for name in given:
-        # The first chooses the index; hidden from it, the others cannot: SQLite would guess among them.
-        form = "{} = {}" if name == given[0] else "{} || '' = {}"
-        yield QueryString(form, EQUAL[name], _value(name, storable(str(getattr(filters, name)))))
+        # The first chooses the index.
+        form = "{} = {}" if name == given[0] else hidden
+        yield QueryString(form, EQUAL[name], _value(name, getattr(filters, name)))
     if filters.since is not None:
         yield QueryString("{} >= {}", moment, int(filters.since))
     if filters.until is not None:
         yield QueryString("{} < {}", moment, int(filters.until))
 
 
-def _value(name: str, text: str) -> QueryString | str:
-    return QueryString(SUBJECT, text, text) if name == "actor" else text
+def _value(name: str, given: str) -> QueryString | str:
+    text = storable(str(given))
+    return QueryString(SUBJECT, text, text) if name == "actor" and not isinstance(given, SubjectId) else text
 
 
 OFTEN = "sqlite, often"

@@ -155,8 +155,8 @@ async def pages(database: Database, url: str) -> AsyncIterator[Timing]:
         async def page(filters: Filters = filters, after: tuple[int, int] | None = after) -> int:
             return len((await database.questions.events(filters, PAGE - 1, after)).events)
 
-        often = await database.questions._often(filters)
-        yield await timed(name, page, plan_of(url, page_query(filters, PAGE, after, dialect, often=often)))
+        often, known = await database.questions._often(filters), await database.questions._known(filters)
+        yield await timed(name, page, plan_of(url, page_query(known, PAGE, after, dialect, often=often)))
 
 
 async def others(database: Database, url: str) -> AsyncIterator[Timing]:

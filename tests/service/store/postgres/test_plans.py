@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from piccolo.querystring import QueryString
 
 from service.store.database import open_database
 from service.store.filters import Filters
@@ -130,6 +131,20 @@ def test_the_contracts_query_sorts_nothing(explain):
     assert "audit_event_entity_type" in indexes(steps)
     assert "Sort" not in {step["Node Type"] for step in steps}
     assert not set(scanned(steps)) & {"audit_event", "audit_content"}
+
+
+async def test_a_plan_is_made_for_the_values_each_time(url):
+    database = await open_database(url)
+    for _ in range(9):
+        await database.questions.events(Filters(q="rare", actor="user-1", outcome="common-1"), 50)
+    (found,) = await database._engine.run_querystring(
+        QueryString(
+            "SELECT sum(generic_plans) AS generic, sum(custom_plans) AS custom FROM pg_prepared_statements"
+            " WHERE cardinality(parameter_types) > 0"
+        )
+    )
+    await database.close()
+    assert (found["generic"], found["custom"] >= 9) == (0, True)
 
 
 @pytest.mark.parametrize("grouping", Grouping)
