@@ -15,11 +15,11 @@ from service.audit import entries
 from service.audit.gap import Gap
 from service.audit.journal import Journal
 from service.audit.ledger import Ledger, Waiting
-from service.audit.numbers import Numbers
+from service.audit.numbers import Number, Numbers
 from service.audit.row import AuditRow, counted
 from service.errors import AuditUnwritable
 from telemetry import sink
-from telemetry.record import TurnOpening
+from telemetry.record import TurnOpening, TurnRecord
 
 NAME = "audit"
 CAPACITY = 10_000
@@ -39,7 +39,7 @@ class Book:
         self._folder, self._capacity, self._numbers = folder, capacity, Numbers()
         self._unkept: set[str] = set()
         self._shared: dict[str, AuditRow] = {}
-        self._stuck: dict[str, AuditRow] = {}
+        self._stuck: dict[str, bytes] = {}
 
     def begin(self, opening: TurnOpening) -> bool:
         """Write a turn's intent; whether it is kept."""
@@ -57,17 +57,15 @@ class Book:
 
     def close(self, row: AuditRow) -> None:
         """Write a row, for good."""
-        owed = row.id in self._numbers
-        number = self._numbers.close(row.id)
-        writer = self.journal.writer if self.journal else None
-        row = structs.replace(row, writer=writer, writer_seq=number.seq, writer_low=number.low)
-        if not self._settled(row):
-            self._remember(row)
-            if self.journal and owed and row.id not in self._unkept:
-                self._stuck[row.id] = row
-        self._unkept.discard(row.id)
-        if not owed:
-            self.ledger.begin()
+        owed, number = self._numbered(row.id)
+        kept = structs.replace(row, writer=self._writer, writer_seq=number.seq, writer_low=number.low)
+        self._write(row.id, kept, owed=owed)
+
+    def end(self, record: TurnRecord) -> None:
+        """Write that a turn is over, for good; its row is made later."""
+        turn_id = record.opening.turn_id
+        owed, number = self._numbered(turn_id)
+        self._write(turn_id, entries.Closed(self._writer, number.seq, number.low, record), owed=owed)
 
     def share(self, row: AuditRow) -> None:
         """Write the first of many like rows; it is open until `close_shared`."""
@@ -105,13 +103,28 @@ class Book:
 
     def settle_again(self) -> None:
         """Settle in the journal what is open there though its row waited in memory: it is owed once more."""
-        for row in tuple(self._stuck.values()):
-            if self._settled(row):
-                del self._stuck[row.id]
+        for row_id, content in tuple(self._stuck.items()):
+            if self.journal and self.journal.settle(row_id, content):
+                del self._stuck[row_id]
                 self.ledger.begin()
 
-    def _settled(self, row: AuditRow) -> bool:
-        return self.journal is not None and self.journal.settle(row.id, entries.encode(row))
+    @property
+    def _writer(self) -> str | None:
+        return self.journal.writer if self.journal else None
+
+    def _numbered(self, row_id: str) -> tuple[bool, Number]:
+        """Whether it was owed already, and its number, closed."""
+        return row_id in self._numbers, self._numbers.close(row_id)
+
+    def _write(self, row_id: str, fact: entries.Closed | AuditRow, *, owed: bool) -> None:
+        content = entries.encode(fact)
+        if not self.journal or not self.journal.settle(row_id, content):
+            self._remember(entries.row(content))
+            if self.journal and owed and row_id not in self._unkept:
+                self._stuck[row_id] = content
+        self._unkept.discard(row_id)
+        if not owed:
+            self.ledger.begin()
 
     def _living(self) -> Journal:
         if self.journal is None:

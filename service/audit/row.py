@@ -17,7 +17,7 @@ ENTITY = "AGENT_QUERY"
 ANSWERED, REFUSED = "QUERY", "REFUSED"
 
 
-class AuditRow(Struct, frozen=True, kw_only=True):
+class AuditRow(Struct, frozen=True, kw_only=True, tag="row"):
     """One row. `created_at` is microseconds since 1970 (UTC), `metadata` canonical JSON.
 
     `writer`, `writer_seq` and `writer_low` say where it was journaled: by whom, as which number from 1, and

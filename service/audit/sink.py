@@ -81,19 +81,19 @@ class AuditSink:
         """Write the turn's row; one of a flood of refusals is added to the row they share."""
         window = self._floods.window(record, time.monotonic())
         if window is None or window.shared_id is None:
-            self.note(row_of(record))
+            self.book.end(record)
         elif window.shared == 1:
             self.book.share(row_of(record))
             asyncio.get_running_loop().call_later(SECONDS, self._end_floods)
         else:
             self.book.add(window.shared_id)
+        self._wake()
         failpoint.reached("sink.closed")
 
     def note(self, row: AuditRow) -> None:
         """Write a row, whatever it is about."""
         self.book.close(row)
-        if self._clerk:
-            self._clerk.wake()
+        self._wake()
 
     @property
     def fault(self) -> str:
@@ -178,6 +178,9 @@ class AuditSink:
         for window in self._floods.over(time.monotonic(), seconds):
             if window.shared_id:
                 self.book.close_shared(window.shared_id, window.shared)
+        self._wake()
+
+    def _wake(self) -> None:
         if self._clerk:
             self._clerk.wake()
 
