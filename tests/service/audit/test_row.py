@@ -37,6 +37,9 @@ def test_the_row_of_an_answer():
         "count": 1,
         "query": CANARY,
         "created_at": 1_764_000_000_123_456,
+        "writer": None,
+        "writer_seq": None,
+        "writer_low": None,
     }
 
 
