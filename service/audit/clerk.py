@@ -5,6 +5,7 @@ Refuses to hurry while turns run: after an outage it pauses as long as it works,
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from logging import INFO, WARNING
@@ -29,6 +30,8 @@ TICK = 1.0
 """Seconds between looks at what nobody wakes the clerk for."""
 ADOPT = 30.0
 """Seconds between looks for dead writers."""
+QUIET = 60.0
+"""Seconds after which a process seals the log though it has recorded nothing."""
 FEW = 64
 """Rows a batch while turns run: it keeps the interpreter for no longer than they notice."""
 
@@ -65,6 +68,7 @@ class Clerk:
         self._woken, self._stopping = asyncio.Event(), asyncio.Event()
         self._adopted_at = self._looked_at = float("-inf")
         self._tried_at = float("-inf")
+        self._began = time.monotonic()
         self._failed = False
 
     def wake(self) -> None:
@@ -135,8 +139,13 @@ class Clerk:
         if now - self._adopted_at >= ADOPT and not self._stopping.is_set():
             await self._inherit()
             self._adopted_at = now
-        if self._sealing:
-            await self._sealing.seal()
+        await self.seal()
+
+    async def seal(self, *, force: bool = False) -> None:
+        """Have the log sealed; a process that has recorded nothing does not begin with it: it may end at once."""
+        quiet = not self._book.ledger.begun and time.monotonic() - self._began < QUIET
+        if self._sealing and not quiet:
+            await self._sealing.seal(force=force)
 
     async def _inherit(self) -> None:
         """Settle dead writers' estates; one that cannot be read stays, and holds up nobody."""

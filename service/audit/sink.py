@@ -157,8 +157,8 @@ class AuditSink:
             if self._clerk and self._task:
                 self._clerk.stop()
                 await self._task
-            if self._clerk and self.equipment and self.equipment.sealing:
-                await self.equipment.sealing.seal(force=True)
+            if self._clerk:
+                await self._clerk.seal(force=True)
         finally:
             if self._task:
                 self._task.cancel()

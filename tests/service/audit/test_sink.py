@@ -419,6 +419,19 @@ class Seal:
         self.made.append(force)
 
 
+async def test_a_process_that_records_nothing_seals_nothing_in_its_first_minute(make, store):
+    seal = Seal()
+    sink = make(store, sealing=seal)
+    await sink.start()
+    await sink.stop()
+    assert seal.made == []
+    sink = make(store, sealing=seal)
+    await sink.start()
+    sink._clerk._began -= 60
+    await sink.stop()
+    assert seal.made[-1] is True
+
+
 async def test_an_orderly_stop_seals_the_log(make, store):
     seal = Seal()
     sink = make(store, sealing=seal)
