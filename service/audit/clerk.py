@@ -142,7 +142,7 @@ class Clerk:
         await self.seal()
 
     async def seal(self, *, force: bool = False) -> None:
-        """Have the log sealed; a process that has recorded nothing does not begin with it: it may end at once."""
+        """Have the log sealed; a process that has recorded nothing does not begin with it: it may end."""
         quiet = not self._book.ledger.begun and time.monotonic() - self._began < QUIET
         if self._sealing and not quiet:
             await self._sealing.seal(force=force)
