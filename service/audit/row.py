@@ -28,21 +28,21 @@ class AuditRow(Struct, frozen=True, kw_only=True, tag="row"):
     entity_type: str
     entity_id: str
     action: str
-    actor_id: str | None
-    role: str | None
-    outcome: str | None
-    category: str | None
-    code: str | None
-    model: str | None
-    trace_id: str | None
+    actor_id: str | None = None
+    role: str | None = None
+    outcome: str | None = None
+    category: str | None = None
+    code: str | None = None
+    model: str | None = None
+    trace_id: str | None = None
     request_id: str
-    input_tokens: int
-    output_tokens: int
-    cost_micros: int
-    response_time_ms: int | None
-    count: int
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_micros: int = 0
+    response_time_ms: int | None = None
+    count: int = 1
     metadata: str
-    query: str | None
+    query: str | None = None
     created_at: int
     writer: str | None = None
     writer_seq: int | None = None
