@@ -12,7 +12,7 @@ EVENT = Event(
     id="1", entity_type="AGENT_QUERY", entity_id="1", action="QUERY", actor_id="ann", metadata=TOLD,
     created_at="2026-11-23T00:00:00.000Z", role="CFO", outcome="failed", category="network",
     code="upstream_unreachable", model="m", trace_id="ab", request_id="1", input_tokens=5, output_tokens=7,
-    total_tokens=12, cost=0.000123, cost_micros=123, response_time=42, count=1,
+    total_tokens=12, cost=0.000123, cost_micros=123, response_time=42, count=1, log_index=0,
 )  # fmt: skip
 
 
