@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from config.secret import Secret
+from service.seal.vault import Vault
 
 KEY_BYTES = 32
 
@@ -30,6 +31,10 @@ class Derived:
         self.journals = tuple(_expand(each, "audit journal") for each in roots)
         self.signing_seeds = tuple(_expand(each, "audit signing key") for each in roots)
         self._pseudonym = _expand(root, "user pseudonym")
+
+    def vault(self, *, sealed: bool) -> Vault:
+        """How the audit's content is kept, and the keys to it."""
+        return Vault(masters=self.masters, sealed=sealed)
 
     def pseudonym(self, user_id: str) -> str:
         """A stable name for a user that says nothing about them: 32 hex characters."""

@@ -46,4 +46,4 @@ def derived(given: Settings) -> Derived:
 
 def vault(given: Settings) -> Vault:
     """How the audit's content is kept, and the keys to it."""
-    return Vault(masters=derived(given).masters, sealed=given.audit.content == "sealed")
+    return derived(given).vault(sealed=given.audit.content == "sealed")

@@ -1,0 +1,54 @@
+"""How each dependency is asked for its health.
+
+Refuses to ask the model: that costs money; what the turns met last is told.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+
+from config.settings import Settings
+from service.audit.sink import AuditSink
+from service.errors import DatabaseError
+from service.store.database import Database
+from service.web.health import Check, Dependency
+from service.web.watch import ModelWatch
+
+
+def build_checks(
+    settings: Settings, database: Database, watch: ModelWatch, audited: AuditSink | None
+) -> Mapping[str, Check]:
+    """How each dependency is asked for its health."""
+    store = settings.limits.store.partition("://")[0]  # the rest may name a host, and hold a password
+    limits = f"{store}, {settings.limits.mode}"
+    return {
+        "database": partial(_database, database),
+        "model": watch.look,
+        "journal": partial(_journal, audited),
+        "limits": partial(_always, Dependency("up", limits)),
+    }
+
+
+def model_watch(settings: Settings) -> ModelWatch:
+    """What the health routes know of the model."""
+    return ModelWatch("simulator" if settings.model.simulated else "API")
+
+
+async def _database(database: Database) -> Dependency:
+    try:
+        await database.ping()
+    except DatabaseError as error:
+        return Dependency("degraded", error.detail)
+    return Dependency("up", "answers")
+
+
+async def _journal(audited: AuditSink | None) -> Dependency:
+    """Not ready where every new turn would be refused."""
+    if audited is None:
+        return Dependency("up", "the audit is off")
+    if fault := audited.fault:
+        return Dependency("not_ready" if audited.refuses else "degraded", fault)
+    return Dependency("up", f"rows waiting: {audited.book.waiting().rows}")
+
+
+async def _always(dependency: Dependency) -> Dependency:
+    return dependency

@@ -1,0 +1,101 @@
+"""The web face: span, envelope, Litestar, and which room answers which route.
+
+Refuses to decide anything: rooms are handed what they need.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+
+from config.settings import Settings
+from service.agent.turns import Turns
+from service.app.records import Records
+from service.audit.checkpoints import Sealing
+from service.auth.authenticator import Authenticator
+from service.auth.derive import Derived
+from service.store.database import Database
+from service.web import (
+    audit,
+    chat,
+    console,
+    conversations,
+    erasures,
+    health,
+    limits,
+    problems,
+    usage,
+    verification,
+)
+from service.web.cursor import Cursors
+from service.web.desk import Asking, Desk
+from service.web.envelope import Envelope
+from service.web.health import Check
+from service.web.idempotency import Keys
+from service.web.proofs import Prover
+from service.web.scanning import Scanning
+from service.web.schema import page as schema
+from service.web.server_span import traced
+from service.web.session import credentials_of
+from service.web.verification import Verifying
+from telemetry.record import Caller
+from telemetry.recorder import microseconds
+
+
+def build_app(
+    settings: Settings,
+    turns: Turns,
+    database: Database,
+    derived: Derived,
+    records: Records,
+    checks: Mapping[str, Check],
+    door: Authenticator,
+) -> Any:
+    """The web face: span, envelope, Litestar."""
+    desk = Desk(partial(_who, door), records.note, microseconds)
+    keys = Keys(database.idempotency, settings.model.turn_timeout_ms)
+    litestar = Litestar(
+        route_handlers=[
+            chat.route(turns, door.identify, keys, settings),
+            *_asking(turns, database, Cursors(derived.cursor), desk),
+            *_proving(database, Cursors(derived.cursor), desk, records.sealing, settings.database_url),
+            *console.routes(
+                door,
+                desk,
+                secure=settings.environment != "development",
+                simulated=settings.model.simulated,
+            ),
+            *schema.routes(),
+            *health.routes(checks, lambda: turns.stopping),
+        ],
+        exception_handlers={Exception: problems.answer},
+        logging_config=None,
+        openapi_config=None,
+    )
+    return traced(Envelope(litestar), litestar)
+
+
+def _asking(turns: Turns, database: Database, cursors: Cursors, desk: Desk) -> list[HTTPRouteHandler]:
+    """The routes that ask what is kept."""
+    return [
+        *usage.routes(database.questions, desk),
+        *limits.routes(turns.standing, database.questions, desk),
+        *conversations.routes(database.conversations, turns.memory.hide, cursors, desk),
+    ]
+
+
+def _proving(
+    database: Database, cursors: Cursors, desk: Desk, sealing: Sealing, url: str
+) -> list[HTTPRouteHandler]:
+    """The audit's routes."""
+    return [
+        *audit.routes(database.questions, cursors, desk, Prover(database, sealing), database.opening),
+        *erasures.routes(database.erasures, desk),
+        *verification.routes(Verifying(database, sealing.key, Scanning(url, 1, niceness=10)), desk),
+    ]
+
+
+async def _who(door: Authenticator, request: Asking) -> Caller:
+    return await door.identify(credentials_of(request))

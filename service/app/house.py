@@ -1,0 +1,135 @@
+"""Opens the house: every room in order, and on the way out in reverse.
+
+Refuses to start half: where something cannot be opened, what was opened before is closed again.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from logging import WARNING
+from typing import Any
+
+from msgspec import Struct
+
+from config.secret import Secret
+from config.settings import Settings
+from service.agent.anthropic import AnthropicModel
+from service.agent.cost import Prices
+from service.agent.keeping import Keeping
+from service.agent.loop import Agent
+from service.agent.memory import Memory
+from service.agent.model import Model
+from service.agent.turns import Terms, Turns
+from service.app import records
+from service.app.checks import build_checks, model_watch
+from service.app.face import build_app
+from service.auth.authenticator import Authenticator
+from service.auth.derive import Derived
+from service.auth.keys import KeyDoor
+from service.auth.sessions import Sessions
+from service.auth.trust import token_door
+from service.errors import ending_of
+from service.limits import Gate, MemoryLimiter
+from service.store.database import Database, open_database
+from service.tools import built_in
+from telemetry import log, names
+from telemetry.recorder import Recorder, microseconds
+from telemetry.sink import Guarded, guard
+
+HEALTH = "health"
+SIMULATOR_KEY = "simulator"
+
+
+class House(Struct, frozen=True):
+    """A service that runs: the ASGI application, its turns, and the keys and sessions it lets in."""
+
+    app: Any
+    turns: Turns
+    database: Database
+    derived: Derived
+    sessions: Sessions
+
+
+@asynccontextmanager
+async def open_house(settings: Settings, root: Secret, base_url: str | None) -> AsyncGenerator[House]:
+    """Open everything in order; on the way out close it in reverse. `base_url` is the model's API.
+
+    Raises:
+        DatabaseError, UnknownSink, SettingsError: the service cannot start.
+    """
+    async with AsyncExitStack() as rooms:
+        model = AnthropicModel(_api_key(settings), base_url)
+        rooms.push_async_callback(model.aclose)
+        rooms.push_async_callback(_settled, asyncio.create_task(asyncio.to_thread(model.warm)))
+        derived = Derived(root, settings.secret_key_previous)
+        database = await _opened(settings, derived, rooms)
+        sealing = await records.build_sealing(settings, database, derived)
+        rooms.push_async_callback(sealing.close)
+        sinks = records.build_sinks(settings, database, derived, sealing)
+        await records.start(sinks, rooms)
+        await records.keep_retaining(settings, database, rooms)
+        door, watch = build_door(settings, database, derived), model_watch(settings)
+        guarded = (*guard(sinks.items()), Guarded(HEALTH, watch))
+        turns = build_turns(settings, guarded, model, database, records.audit_of(sinks))
+        rooms.push_async_callback(turns.stop)
+        checks = build_checks(settings, database, watch, records.audit_of(sinks))
+        kept = records.Records(sealing, records.note_of(sinks))
+        app = build_app(settings, turns, database, derived, kept, checks, door)
+        yield House(app, turns, database, derived, door.sessions)
+
+
+async def _opened(settings: Settings, derived: Derived, rooms: AsyncExitStack) -> Database:
+    vault = derived.vault(sealed=settings.audit.content == "sealed")
+    database = await open_database(settings.database_url, vault)
+    rooms.push_async_callback(database.close)
+    return database
+
+
+def build_turns(
+    settings: Settings,
+    sinks: Sequence[Guarded],
+    model: Model,
+    database: Database,
+    keeping: Keeping | None = None,
+) -> Turns:
+    """The agent and what its turns are run under."""
+    prices = Prices.load()
+    for name in settings.model.names:
+        if not prices.known(name):
+            log.say(names.MODEL_UNPRICED, WARNING, model=name)
+    return Turns(
+        Recorder(sinks, ending_of, content=settings.telemetry_content),
+        Gate(MemoryLimiter(settings.limits.window_ms), settings.limits),
+        Agent(model, built_in(), prices, settings.model.max_tool_rounds),
+        Terms(
+            system=settings.model.system_prompt,
+            deadline=settings.model.turn_timeout_ms / 1000,
+            grace=settings.shutdown_grace_ms / 1000,
+        ),
+        Memory(database.conversations, microseconds),
+        keeping,
+    )
+
+
+def build_door(settings: Settings, database: Database, derived: Derived) -> Authenticator:
+    """The one door for callers.
+
+    Raises:
+        SettingsError: the key of the tokens' issuer is none.
+    """
+    return Authenticator(
+        KeyDoor(database.keys, derived.pepper, derived.pseudonym, microseconds),
+        token_door(settings.jwt, microseconds),
+        Sessions(derived.session, database.sessions, microseconds),
+        derived.pseudonym,
+    )
+
+
+async def _settled(task: asyncio.Task[None]) -> None:
+    """Wait for a task whose result nobody needs any more; its error was met where it mattered."""
+    await asyncio.wait((task,))
+
+
+def _api_key(settings: Settings) -> str:
+    key = settings.model.api_key
+    return SIMULATOR_KEY if settings.model.simulated or key is None else key.reveal()
