@@ -144,7 +144,7 @@ class Clerk:
     async def seal(self, *, force: bool = False) -> None:
         """Have the log sealed; a process that has recorded nothing does not begin with it: it may end."""
         quiet = not self._book.ledger.begun and time.monotonic() - self._began < QUIET
-        if self._sealing and not quiet:
+        if self._sealing and (force or not quiet):
             await self._sealing.seal(force=force)
 
     async def _inherit(self) -> None:

@@ -65,8 +65,8 @@ class Checkpoints:
     ) -> Kept | None:
         """Make a checkpoint where one is due, else None: after so many rows, or seconds even without any.
 
-        Forced, it is made at once, unless there is one of the same size and second. `now` is microseconds
-        since 1970 (UTC). Takes the write lock only where one is due.
+        Forced, it is made at once, unless there is one of the same size and second, or nothing at all to prove.
+        `now` is microseconds since 1970 (UTC). Takes the write lock only where one is due.
 
         Raises:
             DatabaseError: the database did not answer, or the log does not fit together.
@@ -130,7 +130,9 @@ def _timely(now: int, period: int, rows: int, newest: Kept | None, size: int) ->
 
 
 def _hastened(now: int, newest: Kept | None, size: int) -> bool:
-    return newest is None or (newest.size, newest.at // SECOND) != (size, now // SECOND)
+    if newest is None:
+        return size > 0
+    return (newest.size, newest.at // SECOND) != (size, now // SECOND)
 
 
 def _lacking(newest: Kept | None, size: int) -> bool:

@@ -423,11 +423,11 @@ async def test_a_process_that_records_nothing_seals_nothing_in_its_first_minute(
     seal = Seal()
     sink = make(store, sealing=seal)
     await sink.start()
-    await sink.stop()
+    await sink._clerk._look_around(0.0)
     assert seal.made == []
-    sink = make(store, sealing=seal)
-    await sink.start()
     sink._clerk._began -= 60
+    await sink._clerk._look_around(0.0)
+    assert seal.made == [False]
     await sink.stop()
     assert seal.made[-1] is True
 
