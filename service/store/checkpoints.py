@@ -65,7 +65,7 @@ class Checkpoints:
     ) -> Kept | None:
         """Make a checkpoint where one is due, else None: after so many rows, or seconds even without any.
 
-        Forced, it is made at once, unless there is one of the same size and second, or nothing at all to prove.
+        Forced, it is made at once, unless there is one of the same size and second, or no event at all.
         `now` is microseconds since 1970 (UTC). Takes the write lock only where one is due.
 
         Raises:

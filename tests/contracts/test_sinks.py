@@ -6,8 +6,8 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from config.settings import Settings
-from service.audit.sink import AuditSink
+from config.settings import Audit, Settings
+from service.audit.sink import AuditSink, Equipment
 from telemetry import names
 from telemetry.failure import Code
 from telemetry.record import Ending, Outcome
@@ -15,26 +15,18 @@ from telemetry.sink import GROUP, guard, load
 from telemetry.testing import MemorySink
 from tests.harness.records import an_opening, answered, failed, refused
 from tests.harness.sdk import Counted
+from tests.service.audit.stores import Store
 
 INSTALLED = sorted({point.name for point in entry_points(group=GROUP)})
 SHIPPED = ["memory"]
 
 
-class Kept:
-    """A store in memory, for the one sink that the application hands a store."""
-
-    def __init__(self) -> None:
-        self.ids: list[str] = []
-
-    async def append(self, rows) -> None:
-        self.ids += [row.id for row in rows]
-
-
 @pytest.fixture(params=[*INSTALLED, *SHIPPED])
-def sink(request):
-    made = MemorySink() if request.param in SHIPPED else load([request.param])[request.param](Settings())
-    if isinstance(made, AuditSink):
-        made.rows = Kept()
+def sink(request, tmp_path):
+    settings = Settings(audit=Audit(journal_dir=str(tmp_path / "journal")))
+    made = MemorySink() if request.param in SHIPPED else load([request.param])[request.param](settings)
+    if isinstance(made, AuditSink):  # the one sink that the application hands something
+        made.equipment = Equipment(rows=Store(), keys=(b"k" * 32,), tell=lambda _: None)
     return made
 
 

@@ -33,7 +33,9 @@ def test_it_is_valid_openapi_3_1():
 
 async def test_it_has_every_route_for_programs_and_no_other(web, monkeypatch):
     made = []
-    monkeypatch.setattr("service.app.face.Litestar", lambda **named: made.append(Litestar(**named)) or made[0])
+    monkeypatch.setattr(
+        "service.app.face.Litestar", lambda **named: made.append(Litestar(**named)) or made[0]
+    )
     await web()
     routed = {
         (method.lower(), re.sub(r"\{[^}]*\}", "{}", route.path))
