@@ -32,12 +32,13 @@ class Segment:
 
     `offset` is where the next frame goes, `end` how far a reader may read, `last_row` the end of the last row
     (0: none), `allocated` the bytes set aside for it, `limit` the offset at which a new segment is due.
+    One that is `leaving` is not read any more, one that is `removing` is on its way off the disk.
     """
 
     def __init__(self, disk: Disk, path: Path, fd: int, begun: header.Header, seq: int) -> None:
         self.path, self.fd, self.number, self.created_at = path, fd, begun.segment, begun.created_at
         self.offset = self.end = self.last_row = self.allocated = self.limit = 0
-        self.open, self.leaving = True, False
+        self.open, self.leaving, self.removing = True, False, False
         self._disk = disk
         self._header = framed(seq, header.encoded(begun))
 

@@ -45,7 +45,7 @@ class Shelf:
         return list(self._segments.values())
 
     def since(self, number: int) -> Iterator[Segment]:
-        """The segments from that number on; those that are being removed have nothing to read."""
+        """The segments from that number on; those that were to be removed have nothing to read."""
         return (segment for segment in self.all() if segment.number >= number and not segment.leaving)
 
     def oldest(self, at: Position) -> Segment | None:
@@ -69,17 +69,20 @@ class Shelf:
     def leave(self, at: Position) -> Sequence[Segment]:
         """Take the segments that may go now, given what was consumed."""
         older = (
-            s for s in self._segments.values() if s.number < self.carried and not s.leaving and not s.open
+            s for s in self._segments.values() if s.number < self.carried and not s.removing and not s.open
         )
         found = [segment for segment in older if Position(segment.number, segment.last_row) <= at]
         for segment in found:
-            segment.leaving = True
+            segment.leaving = segment.removing = True
         return found
 
     def forget(self, segments: Sequence[Segment], gone: int) -> None:
-        """Strike the first `gone` of these from the shelf; the others may go another time."""
+        """Strike the first `gone` of these from the shelf; the others are removed another time.
+
+        They are not read again: a file may be gone though the folder could not be synced.
+        """
         for place, segment in enumerate(segments):
-            segment.leaving = False
+            segment.removing = False
             if place < gone:
                 del self._segments[segment.number]
 
