@@ -117,6 +117,10 @@ class Sick(OsDisk):
         self.fail("sync")
         super().sync(fd)
 
+    def sync_folder(self, path):
+        self.fail("sync_folder")
+        super().sync_folder(path)
+
     def rename(self, old, new):
         self.fail("rename")
         super().rename(old, new)
@@ -258,3 +262,28 @@ async def test_a_fault_while_it_is_tried_again_counts(journal, disk):
     assert not await again
     assert not journal.writable
     assert await journal.try_again()
+
+
+async def test_a_segment_that_is_gone_though_its_folder_was_not_synced_is_not_read_again(journal, disk):
+    removed, unlink = [], disk.unlink
+
+    def unlinked(path):
+        unlink(path)
+        removed.append(path)
+        disk.failures = {"sync_folder": 1}
+
+    disk.unlink = unlinked
+    assert journal.roll()  # the first segment holds nothing: it may go as soon as this is on the disk
+    assert await journal.synced()
+    await wait_until(lambda: removed and not disk.failures["sync_folder"])
+    assert await journal.synced()
+    journal.settle("a", b"row")
+    assert [row.id for row in journal.take(10).rows] == ["a"]
+
+
+async def wait_until(condition):
+    for _ in range(10_000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it never was so")
