@@ -11,6 +11,7 @@ from typing import Any
 
 from config.secret import Secret
 from config.settings import Settings
+from service.audit.signing import configured_signer
 from service.cli import keys, state
 from telemetry import log, providers
 
@@ -29,6 +30,7 @@ def run(given: argparse.Namespace) -> int:
     """Serve; telemetry has two seconds to leave when all is over."""
     del given
     settings = state.settle()
+    configured_signer(settings.audit.signing_key)  # before anything starts: a key that is none is refused
     providers.start(os.environ)
     log.start(settings)
     try:

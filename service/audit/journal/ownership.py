@@ -25,7 +25,7 @@ def prepare(disk: Disk, top: Path) -> None:
         return
     except FileNotFoundError:
         prepare(disk, top.parent)
-        disk.make_folder(top)
+        prepare(disk, top)  # somebody else may make it at the same time
 
 
 def claim(disk: Disk, top: Path) -> tuple[Path, int]:

@@ -146,33 +146,40 @@ class Writer:
             self._roll()
 
     def _use_reserve(self) -> None:
-        self._pen.use(self._reserve)
-        self._syncer.mark_folder(self._folder)
+        try:
+            self._pen.use(self._reserve)
+        finally:
+            self._syncer.mark_folder(self._folder)
         self._syncer.submit(self._reserve.make, lambda _error: None)
 
     def _roll(self) -> None:
         if self._mending:
             self._write_again()
             return
-        old, new = self._shelf.current, self._pen.begin()
-        self._syncer.mark_folder(self._folder)
+        old, new = self._shelf.current, self._begin()
         self._pen.carry(self.opened.frames())
         failpoint.reached("journal.roll.carried")
         self._mark(old, 0.0)
         self._mark(new, 0.0)
         self._carry = (self.tail.written, new.number)
 
+    def _begin(self) -> Segment:
+        """Begin a segment; its name is synced though its header could not be written: rows may follow."""
+        try:
+            return self._pen.begin()
+        finally:
+            self._syncer.mark_folder(self._folder)
+
     def _write_again(self) -> None:
         """Begin a segment with everything that may not be on the disk; older ones are not asked again."""
         rows = [row for row in self.tail.rows if row.place >= self.read()]
-        new = self._pen.begin()
+        new = self._begin()
         self._pen.carry(self.opened.frames())
         again = [self._copy(new, row) for row in rows]
         failpoint.reached("journal.roll.carried")
         self._shelf.cut((row.place for row in rows), self.read())
         self.tail.replace(again)
         self._syncer.resume()
-        self._syncer.mark_folder(self._folder)
         self._mark(new, 0.0)
         self._carry = (self.tail.written, new.number)
 
