@@ -3,6 +3,7 @@
 Refuses to drop a row that is not in the log: what was appended is looked for before anything is dropped.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +17,8 @@ from service.store.engine import Batch, StoreEngine
 from service.store.row import Erased
 
 BATCH = 500
+ATTEMPTS, PAUSE = 5, 0.2
+"""How often, and after how many seconds, what another process got in the way of is tried again."""
 THERE: Mapping[str, QueryString] = MappingProxyType(
     {
         "sqlite": QueryString("SELECT 1 AS found FROM sqlite_master WHERE name = 'audit_event_unsealed'"),
@@ -69,13 +72,16 @@ async def import_unsealed(engine: StoreEngine, store: AuditStore) -> None:
     Raises:
         DatabaseError: it is not all there afterwards, or the database did not answer.
     """
+    failures = 0
     while await _waiting(engine):
         try:
             await _import(engine, store)
         except DatabaseError:
-            # Another process was done first, and the tables went while this one read.
-            if await _waiting(engine):
+            # Another process was done first: the tables go, or went, while this one read.
+            failures += 1
+            if failures > ATTEMPTS and await _waiting(engine):
                 raise
+            await asyncio.sleep(PAUSE)
 
 
 async def _waiting(engine: StoreEngine) -> bool:
