@@ -45,7 +45,7 @@ def collect(folder: Path) -> Found:
         "AGENT_RATE_LIMIT_ROLES": LIMITS,
         "AGENT_MODELS": "claude-sonnet-5-5,no-price",
         "AGENT_SINKS": "audit,logs,metrics,clumsy",
-        "AGENT_TURN_TIMEOUT_MS": "2000",
+        "AGENT_TURN_TIMEOUT_MS": "5000",
         "PYTHONPATH": str(folder / "site"),
     }
     (folder / "cwd").mkdir()
