@@ -5,7 +5,7 @@ Refuses to lose a row because a disk is full: what the journal does not take wai
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -100,6 +100,12 @@ class Book:
             log_size=self.size_of_log(),
             disk_free=_free(self._folder),
         )
+
+    def forget(self, rows: Sequence[AuditRow]) -> None:
+        """Let go of rows in memory that are committed; some may have given way to others meanwhile."""
+        ids = {row.id for row in rows}
+        while self.memory and self.memory[0].id in ids:
+            self.memory.popleft()
 
     def settle_again(self) -> None:
         """Settle in the journal what is open there though its row waited in memory: it is owed once more."""

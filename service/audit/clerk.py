@@ -114,8 +114,7 @@ class Clerk:
         rows = tuple(self._book.memory)[:BATCH]
         if rows:
             await self._drain.commit(rows)
-            for _ in rows:
-                self._book.memory.popleft()
+            self._book.forget(rows)
         return bool(rows)
 
     async def _from_journal(self) -> bool:

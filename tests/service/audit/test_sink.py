@@ -220,6 +220,20 @@ async def test_without_a_journal_the_oldest_row_beyond_the_capacity_is_dropped_a
     assert (failures(), begun(), sink.book.ledger.balance) == (2, 5, 2)
 
 
+async def test_an_overflow_during_a_commit_loses_nothing_that_was_not_committed(make, store):
+    store.open.clear()
+    sink = make(store, capacity=3)
+    await sink.start()
+    sink.book.journal = Full(sink.book.journal)
+    ids = turns(sink, 3)
+    await until(lambda: store.calls == 1)
+    ids += turns(sink, 2)
+    store.open.set()
+    await until(lambda: len(store.ids) == 5)
+    await sink.stop()
+    assert store.ids == ids
+
+
 async def test_it_stops_though_it_never_started(make, store):
     failures, sink = lost(), make(store)
     turns(sink, 2)
