@@ -7,7 +7,7 @@ WORKDIR /src
 # Before the source: this layer stays as long as no dependency changes. Wheels only: there is no compiler.
 COPY requirements.lock ./
 RUN python -m venv /opt/parley \
-    && /opt/parley/bin/python -m pip install --require-hashes --only-binary=:all: -r requirements.lock
+    && /opt/parley/bin/python -m pip install --require-hashes --no-deps --only-binary=:all: -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY config ./config
 COPY telemetry ./telemetry

@@ -39,7 +39,7 @@ clean:
 # What runs the service: every package by its hash.
 $(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/.made
 	@echo "parley: installing locked dependencies into $(VENV)" >&2
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock >&2
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements.lock >&2
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . >&2
 	@touch $@
 

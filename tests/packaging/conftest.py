@@ -41,7 +41,7 @@ def installed(uv: str, checkout: Path, wheel: Path, tmp_path_factory: pytest.Tem
     place = tmp_path_factory.mktemp("environment")
     into = [uv, "pip", "install", "-q", "--python", str(place / "bin" / "python")]
     fetch([uv, "venv", "-q", "--clear", "--python", sys.executable, str(place)], checkout)
-    fetch([*into, "--require-hashes", "-r", "requirements.lock"], checkout)
+    fetch([*into, "--require-hashes", "--no-deps", "-r", "requirements.lock"], checkout)
     fetch([*into, "--no-deps", str(wheel)], checkout)
     return place / "bin"
 
