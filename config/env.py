@@ -27,6 +27,8 @@ SHARED: Final = "HS256"
 """The algorithm whose key is a secret that both sides know."""
 ASYMMETRIC: Final = ("EdDSA", "ES256", "RS256")
 PUBLIC_KEYS: Final = ("AGENT_JWT_PUBLIC_KEY", "AGENT_JWT_JWKS_URL")
+MEMORY: Final = "memory://"
+BUDGET: Final = "AGENT_BUDGET_"
 LONGEST_QUOTE: Final = 60
 LONGEST_NAME: Final = 80
 
@@ -173,6 +175,20 @@ def _across(readings: Mapping[str, Reading]) -> Iterator[str]:
     if keyless and _absent(readings["ANTHROPIC_API_KEY"]):
         yield "ANTHROPIC_API_KEY: missing; set it, or AGENT_SIMULATOR=true to do without"
     yield from _across_tokens(readings)
+    yield from _across_limits(readings)
+
+
+def _across_limits(readings: Mapping[str, Reading]) -> Iterator[str]:
+    replicas, store = readings["AGENT_REPLICAS"], readings["AGENT_RATE_LIMIT_STORE"]
+    in_memory = _absent(store) or store.value == MEMORY
+    if in_memory and not _absent(replicas) and replicas.value != 1:
+        yield "AGENT_REPLICAS: several processes need an AGENT_RATE_LIMIT_STORE that they share, redis://..."
+    audit = readings["AGENT_AUDIT_LOGGING_ENABLED"]
+    if audit.value is False:
+        for name in sorted(
+            each for each in readings if each.startswith(BUDGET) and not _absent(readings[each])
+        ):
+            yield f"{name}: a budget is kept by the audit; set AGENT_AUDIT_LOGGING_ENABLED=true"
 
 
 def _across_tokens(readings: Mapping[str, Reading]) -> Iterator[str]:

@@ -71,12 +71,12 @@ def dollars(most: int) -> Form[int]:
 
     def read(text: str) -> int:
         _match(r"[0-9]{1,9}(\.[0-9]{1,6})?", text)
-        return _within(int(Decimal(text) * MICROS), 0, most * MICROS)
+        return _within(int(Decimal(text) * MICROS), 1, most * MICROS)
 
     def show(micros: int) -> str:
         return _plain(Decimal(micros) / MICROS)
 
-    return Form(expected=f"US dollars from 0 to {most}, at most six decimals", read=read, show=show)
+    return Form(expected=f"US dollars from 0.000001 to {most}, at most six decimals", read=read, show=show)
 
 
 def one_of(*options: str) -> Form[str]:

@@ -37,6 +37,7 @@ Algorithm = Literal["HS256", "EdDSA", "ES256", "RS256"]
 
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}"
 ROLE_NAME = r"[A-Z][A-Z0-9_]{0,31}"
+TOOL_NAME = r"[A-Za-z0-9_-]{1,128}"
 PRINTABLE = r"[!-~]{1,1024}"
 ANYTHING = r"[^\x00]{1,32000}"
 
@@ -52,18 +53,7 @@ SYSTEM_PROMPT = (
 
 UNAVAILABLE: Mapping[str, str] = MappingProxyType(
     {
-        "AGENT_TRUSTED_PROXIES": "the peer's address counts",
         "AGENT_MCP_SERVERS": "tools are built in",
-        "AGENT_RATE_LIMIT_STORE": "counts are kept in memory",
-        "AGENT_RATE_LIMIT_ON_LOSS": "memory cannot be lost while the process runs",
-        "AGENT_REPLICAS": "one process keeps the counts",
-        "AGENT_TOKENS_PER_MINUTE": "only requests are limited",
-        "AGENT_BUDGET_USER_DAY_USD": "only requests are limited",
-        "AGENT_BUDGET_USER_MONTH_USD": "only requests are limited",
-        "AGENT_BUDGET_ROLE_DAY_USD": "only requests are limited",
-        "AGENT_BUDGET_ROLE_MONTH_USD": "only requests are limited",
-        "AGENT_BUDGET_TOTAL_DAY_USD": "only requests are limited",
-        "AGENT_BUDGET_TOTAL_MONTH_USD": "only requests are limited",
     }
 )
 """Known settings whose machinery this version does not have, and what holds instead.
@@ -237,9 +227,49 @@ class Limits(Struct, frozen=True, kw_only=True):
             "AGENT_REPLICAS", "Processes that share the limits when their store is away.", whole(1, 1000)
         ),
     ] = 1
+    address: Annotated[
+        int | None,
+        Variable(
+            "AGENT_RATE_LIMIT_ADDRESS",
+            "Requests per window from one address, before anybody is known; unset: no limit.",
+            whole(1, 1000),
+        ),
+    ] = None
+    tenant: Annotated[
+        int | None,
+        Variable(
+            "AGENT_RATE_LIMIT_TENANT",
+            "Requests per window of all users of one tenant; unset: no limit.",
+            whole(1, 1000),
+        ),
+    ] = None
+    models: Annotated[
+        Mapping[str, int] | None,
+        Variable(
+            "AGENT_RATE_LIMIT_MODELS",
+            "Requests per window of one user to the models it names.",
+            counts({}, MODEL_NAME, 1, 1000),
+        ),
+    ] = None
+    tools: Annotated[
+        Mapping[str, int] | None,
+        Variable(
+            "AGENT_RATE_LIMIT_TOOLS",
+            "Calls per window of the tools it names, for one user.",
+            counts({}, TOOL_NAME, 1, 1000),
+        ),
+    ] = None
+    concurrency: Annotated[
+        int,
+        Variable("AGENT_RATE_LIMIT_CONCURRENCY", "Turns of one user at the same time.", whole(1, 1000)),
+    ] = 100
     tokens_per_minute: Annotated[
         int | None,
-        Variable("AGENT_TOKENS_PER_MINUTE", "Tokens a caller may use in a minute.", whole(1, 1_000_000_000)),
+        Variable(
+            "AGENT_TOKENS_PER_MINUTE",
+            "Tokens one user may use in any minute, a fifth of them at once; unset: no limit.",
+            whole(5, 1_000_000_000),
+        ),
     ] = None
     budgets: Budgets = Budgets()
 
@@ -412,6 +442,15 @@ class Settings(Struct, frozen=True, kw_only=True):
             hidden("at least 32 characters", r"[^\x00]{32,32000}"),
         ),
     ] = None
+    auth_stale_ms: Annotated[
+        int,
+        Variable(
+            "AGENT_AUTH_STALE_MS",
+            "While the database is away, how long a credential counts after it was last looked up, in "
+            "milliseconds; 0: not at all.",
+            whole(0, 86_400_000),
+        ),
+    ] = 3_600_000
     trusted_proxies: Annotated[
         tuple[str, ...],
         Variable(

@@ -6,10 +6,12 @@
     |  |- InvalidRequest 400 · NotFound 404 · MethodNotAllowed 405 · Conflict 409 · TooLarge 413
     |  |- UnsupportedMediaType 415
     |  |- IdempotencyMismatch 422
-    |  |- RateLimited 429
+    |  |- RateLimited 429 · TokensLimited 429 · ConcurrencyLimited 429
+    |  |- OverBudget 402 · BudgetUnavailable 503
     |  '- ShuttingDown 503 · AuditUnwritable 503
     |- JournalError 503             the journal cannot be opened or read
     |- DatabaseError 500
+    |  |- DatabaseAway              it is known to be: nobody asked it
     |  '- RowRefused                it will never take this row
     |- UpstreamError                something about the model's API
     |  |- UpstreamFailed 500 · UpstreamOverloaded 500 · UpstreamRateLimited 429
@@ -127,6 +129,30 @@ class RateLimited(Refusal):
         self.limit = limit
 
 
+class TokensLimited(RateLimited):
+    """The tokens that the request may use are not left."""
+
+    code = Code.TOKENS_LIMITED
+
+
+class ConcurrencyLimited(RateLimited):
+    """The caller has as many turns under way as may be."""
+
+    code = Code.CONCURRENCY_LIMITED
+
+
+class OverBudget(RateLimited):
+    """The money that the request may cost is not left."""
+
+    code = Code.OVER_BUDGET
+
+
+class BudgetUnavailable(Refusal):
+    """The caller has a budget, and nobody can say now what is left of it."""
+
+    code = Code.BUDGET_UNAVAILABLE
+
+
 class ShuttingDown(Refusal):
     """The process is about to end and takes no new turns."""
 
@@ -149,6 +175,10 @@ class DatabaseError(ServiceError):
     """The database did not do what it was asked."""
 
     code = Code.DATABASE_ERROR
+
+
+class DatabaseAway(DatabaseError):
+    """The database is known to be away: it was not asked, so that nobody waits for it."""
 
 
 class RowRefused(DatabaseError):
@@ -259,6 +289,13 @@ TEXTS: Mapping[Category, str] = {
 
 OVER_BUDGET_TEXT = "Your budget is used up. Please contact your administrator."
 
+ALLOWANCES: Mapping[Code, str] = {
+    Code.RATE_LIMITED: "send up to {limit} requests {window}",
+    Code.TOKENS_LIMITED: "use up to {limit} tokens {window}",
+    Code.CONCURRENCY_LIMITED: "have up to {limit} requests under way at the same time",
+}
+"""What a caller may, by what our own limiter refused for."""
+
 WORDS: tuple[tuple[Code, tuple[str, ...]], ...] = (
     (Code.UNAUTHENTICATED, ("session", "authentication")),
     (Code.FORBIDDEN, ("permission", "unauthorized", "forbidden")),
@@ -283,11 +320,9 @@ def text_of(failure: Failure, limit: RateLimit | None = None) -> str:
     """Say to a person what went wrong; `limit` is the decision that refused, where one did."""
     if failure.code is Code.OVER_BUDGET:
         return OVER_BUDGET_TEXT
-    if failure.code is Code.RATE_LIMITED and limit:
-        return (
-            f"Rate limit exceeded. You can send up to {limit.limit} requests "
-            f"{window_in_words(limit.window_ms)}. Please wait a moment and try again."
-        )
+    if failure.code in ALLOWANCES and limit:
+        allowed = ALLOWANCES[failure.code].format(limit=limit.limit, window=window_in_words(limit.window_ms))
+        return f"Rate limit exceeded. You can {allowed}. Please wait a moment and try again."
     return TEXTS[failure.category]
 
 

@@ -87,7 +87,8 @@ class Usage(Struct, frozen=True, kw_only=True):
 class Caller(Struct, frozen=True, kw_only=True):
     """Who asks: named by the credential, never by the request.
 
-    `pseudonym` stands for `user_id` wherever a signal leaves the house.
+    `pseudonym` stands for `user_id` wherever a signal leaves the house. `stale` where nobody could look
+    whether the credential still holds, and it did lately.
     """
 
     user_id: str
@@ -96,13 +97,27 @@ class Caller(Struct, frozen=True, kw_only=True):
     credential_id: str
     pseudonym: str
     scopes: tuple[str, ...] = ()
+    tenant: str | None = None
+    stale: bool = False
+
+
+class Allowance(Struct, frozen=True, kw_only=True):
+    """How one policy stands for a caller, in requests, tokens or turns."""
+
+    policy: str
+    limit: int
+    window_ms: int
+    remaining: int
+    reset_ms: int
 
 
 class RateLimit(Struct, frozen=True, kw_only=True):
-    """One decision of the limiter.
+    """One decision of the limiter over all its policies; the fields are those of the one that counts.
 
-    `reset_ms` is the time until `remaining` rises, 0 where nothing is used; `retry_after_ms` the exact
-    wait until the same request would be admitted, 0 where it was.
+    That is the policy that refused, else the role's. `reset_ms` is the time until `remaining` rises, 0 where
+    nothing is used; `retry_after_ms` the exact wait until the same request would be admitted, 0 where it was.
+    `allowances` has every policy that was asked, `decided_at` is microseconds since 1970 (UTC). Of money the
+    numbers are micro-dollars.
     """
 
     decision: Decision
@@ -113,6 +128,20 @@ class RateLimit(Struct, frozen=True, kw_only=True):
     reset_ms: int = 0
     retry_after_ms: int = 0
     store: str = "memory"
+    degraded: bool = False
+    """Whether a shared store was away, so that only a share was admitted."""
+    decided_at: int = 0
+    allowances: tuple[Allowance, ...] = ()
+
+
+class Reserved(Struct, frozen=True, kw_only=True):
+    """Money put aside for a turn before the model is asked: its worst case, in micro-dollars.
+
+    `lease` names the reservation in the ledger: the turn's own, or a chunk leased beforehand.
+    """
+
+    lease: str
+    micros: int
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -173,6 +202,7 @@ class TurnOpening(Struct, frozen=True, kw_only=True):
     query: str | None = None
     streamed: bool = False
     rate_limit: RateLimit | None = None
+    reserved: Reserved | None = None
 
 
 class TurnRecord(Struct, frozen=True, kw_only=True):
@@ -204,6 +234,12 @@ class TurnRecord(Struct, frozen=True, kw_only=True):
     def cost_micros(self) -> int:
         """Cost of all model calls in millionths of a US dollar."""
         return sum(call.cost_micros for call in self.model_calls)
+
+    @property
+    def charged_micros(self) -> int:
+        """What budgets are charged: the cost; of a turn whose end nobody saw all that was reserved."""
+        reserved = self.opening.reserved
+        return reserved.micros if reserved and self.outcome is Outcome.INTERRUPTED else self.cost_micros
 
     @property
     def tools_called(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from telemetry.record import (
     ModelCall,
     Outcome,
     RateLimit,
+    Reserved,
     ToolCall,
     ToolOutcome,
     TurnOpening,
@@ -128,6 +129,10 @@ class OpenTurn:
     def decided(self, limit: RateLimit | None) -> None:
         """The limiter spoke."""
         self._learn(rate_limit=limit)
+
+    def reserved(self, reserved: Reserved | None) -> None:
+        """Money is put aside for it."""
+        self._learn(reserved=reserved)
 
     def admitted(self) -> None:
         """The model is about to be asked: tell the sinks what is known."""

@@ -385,15 +385,7 @@ def test_an_algorithm_that_is_none_is_one_problem():
     assert named({"AGENT_JWT_ALGORITHM": "none", "AGENT_JWT_PUBLIC_KEY": "x"}) == ["AGENT_JWT_ALGORITHM"]
 
 
-OTHER_VALUES = {
-    "AGENT_TRUSTED_PROXIES": "10.0.0.0/8",
-    "AGENT_MCP_SERVERS": "x",
-    "AGENT_RATE_LIMIT_STORE": "redis://h:6379/0",
-    "AGENT_RATE_LIMIT_ON_LOSS": "strict",
-    "AGENT_REPLICAS": "2",
-    "AGENT_TOKENS_PER_MINUTE": "1000",
-    **{name: "1.50" for name in NAMES if name.startswith("AGENT_BUDGET_")},
-}
+OTHER_VALUES = {"AGENT_MCP_SERVERS": "x"}
 
 
 @pytest.mark.parametrize("name", UNAVAILABLE)
@@ -403,14 +395,48 @@ def test_what_is_unavailable_is_refused(name, garbage):
     assert problem == f"{name}: not available in this version; leave it unset ({UNAVAILABLE[name]})"
 
 
-def test_an_unavailable_setting_may_say_its_default():
-    said = {
-        place.variable.name: place.variable.form.show(place.value)
-        for place in PLACES
-        if place.variable.name in UNAVAILABLE and place.value
-    }
-    assert said
-    assert load(said, None).settings == Settings()
+REDIS = {"AGENT_RATE_LIMIT_STORE": "redis://h:6379/0"}
+BUDGETS = [name for name in NAMES if name.startswith("AGENT_BUDGET_")]
+
+
+@pytest.mark.parametrize("store", [{}, {"AGENT_RATE_LIMIT_STORE": "memory://"}])
+def test_several_processes_need_a_store_they_share(store):
+    (said,) = problems({"AGENT_REPLICAS": "2"} | store)
+    assert said.startswith("AGENT_REPLICAS: several processes need an AGENT_RATE_LIMIT_STORE")
+    assert load({"AGENT_REPLICAS": "2"} | REDIS, None).settings.limits.replicas == 2
+    assert load({"AGENT_REPLICAS": "1"} | store, None).settings.limits.replicas == 1
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_a_budget_needs_the_audit_that_keeps_it(name):
+    (said,) = problems({name: "1.50", "AGENT_AUDIT_LOGGING_ENABLED": "false"})
+    assert said == f"{name}: a budget is kept by the audit; set AGENT_AUDIT_LOGGING_ENABLED=true"
+    assert load({name: "1.50"}, None).origins[name] == "env"
+
+
+LIMITED = [*BUDGETS, "AGENT_TOKENS_PER_MINUTE", "AGENT_RATE_LIMIT_REQUESTS", "AGENT_RATE_LIMIT_WINDOW_MS"]
+LIMITED += [
+    "AGENT_RATE_LIMIT_ADDRESS",
+    "AGENT_RATE_LIMIT_TENANT",
+    "AGENT_RATE_LIMIT_CONCURRENCY",
+    "AGENT_REPLICAS",
+]
+
+
+@pytest.mark.parametrize("name", LIMITED)
+@pytest.mark.parametrize("text", ["0", "-1", "1000000000000", "1.5.0", "many"])
+def test_a_limit_that_cannot_hold_is_refused_by_name(name, text):
+    assert named({name: text} | REDIS) == [name]
+
+
+@pytest.mark.parametrize(
+    "name", ["AGENT_RATE_LIMIT_ROLES", "AGENT_RATE_LIMIT_MODELS", "AGENT_RATE_LIMIT_TOOLS"]
+)
+@pytest.mark.parametrize(
+    "text", ["A=0", "A=-1", "A=1001", "A=1000000000000", "A", "A=", "=1", "A=1,A=2", "a b=1"]
+)
+def test_numbers_by_name_that_cannot_hold_are_refused_by_name(name, text):
+    assert named({name: text}) == [name]
 
 
 @pytest.mark.parametrize(
@@ -425,7 +451,7 @@ def test_an_unavailable_setting_may_say_its_default():
         {"AGENT_JWT_SECRET": CANARY[:20]},
         {"DATABASE_URL": f"postgresql://user:{CANARY}@h/d d"},
         {"DATABASE_URL": f"mysql://user:{CANARY}@h/d"},
-        {"AGENT_RATE_LIMIT_STORE": f"redis://:{CANARY}@h"},
+        {"AGENT_RATE_LIMIT_STORE": f"redis://:{CANARY}@h h"},
         {"ANTHROPIC_BASE_URL": f"https://user:{CANARY}@h?x"},
         {"AGENT_JWT_JWKS_URL": f"https://user:{CANARY}@h"},
         {"AGENT_SECRET": CANARY},

@@ -35,7 +35,8 @@ CONTRACT = frozenset(
 FURTHER = frozenset(
     {
         "AGENT_AUDIT_CHECKPOINT_LOG", "AGENT_AUDIT_CHECKPOINT_WEBHOOK", "AGENT_AUDIT_RETENTION_DAYS",
-        "AGENT_SECRET_KEY_PREVIOUS",
+        "AGENT_SECRET_KEY_PREVIOUS", "AGENT_RATE_LIMIT_ADDRESS", "AGENT_RATE_LIMIT_TENANT",
+        "AGENT_RATE_LIMIT_MODELS", "AGENT_RATE_LIMIT_TOOLS", "AGENT_RATE_LIMIT_CONCURRENCY",
     }
 )  # fmt: skip
 """What came to the contract's, each for something that the contract promises without naming its setting."""

@@ -98,3 +98,16 @@ def test_every_code_has_the_contracts_status():
 
 def test_every_category_has_words_and_a_code():
     assert set(TEXTS) == set(TITLES) == set(Category) == {rule.category for rule in RULES.values()}
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (Code.RATE_LIMITED, "You can send up to 20 requests per minute."),
+        (Code.TOKENS_LIMITED, "You can use up to 20 tokens per minute."),
+        (Code.CONCURRENCY_LIMITED, "You can have up to 20 requests under way at the same time."),
+    ],
+)
+def test_our_own_limiter_says_what_it_allows(code, words):
+    said = f"Rate limit exceeded. {words} Please wait a moment and try again."
+    assert text_of(Failure(code=code), limit()) == said

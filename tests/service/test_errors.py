@@ -6,12 +6,15 @@ import pytest
 from service import errors
 from service.errors import (
     ClientGone,
+    ConcurrencyLimited,
     DatabaseError,
     InvalidRequest,
+    OverBudget,
     RateLimited,
     Refusal,
     ServiceError,
     ShutDown,
+    TokensLimited,
     ToolBroken,
     ToolFailed,
     ToolUnknown,
@@ -62,7 +65,7 @@ PAIRS = [
 CLASSES = [
     kind
     for _, kind in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(kind, ServiceError) and kind is not RateLimited
+    if issubclass(kind, ServiceError) and not issubclass(kind, RateLimited)
 ]
 
 
@@ -160,6 +163,9 @@ def test_our_own_limit_says_how_long_to_wait():
     [
         (InvalidRequest(), Outcome.REFUSED),
         (RateLimited(DENIED), Outcome.REFUSED),
+        (TokensLimited(DENIED), Outcome.REFUSED),
+        (ConcurrencyLimited(DENIED), Outcome.REFUSED),
+        (OverBudget(DENIED), Outcome.REFUSED),
         (DatabaseError(), Outcome.FAILED),
         (UpstreamFailed(), Outcome.FAILED),
         (TurnTimeout(), Outcome.TIMED_OUT),
