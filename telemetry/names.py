@@ -54,6 +54,7 @@ COST = "parley.cost.usd_micros"  # int, millionths of a US dollar
 PRICED_AS = "parley.cost.priced_as"  # the model whose price was used
 ATTEMPTS = "parley.model.attempts"  # requests to the model's API within one call
 AUDIT_ID = "parley.audit.id"
+AUTH_STALE = "parley.auth.stale"  # true where the caller was let in without a look, the database being away
 ERROR_CATEGORY = "parley.error.category"
 ERROR_CODE = "parley.error.code"
 ERROR_FAULT = "parley.error.fault"

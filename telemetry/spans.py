@@ -52,6 +52,7 @@ def of_turn(record: TurnRecord) -> Attributes:
         names.REQUEST_MODEL: opening.model,
         names.USER_ROLES: (caller.role,) if caller else None,
         names.USER_PSEUDONYM: caller.pseudonym if caller else None,
+        names.AUTH_STALE: True if caller and caller.stale else None,
         names.TOOLS_CALLED: record.tools_called,
         names.COST: record.cost_micros,
         names.AUDIT_ID: opening.turn_id,

@@ -3,14 +3,14 @@
 Refuses two turns of one conversation at once in this process. Across processes both are kept, each whole.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from service.agent import history
 from service.agent.hold import Answer, Message
-from service.errors import Conflict
+from service.errors import Conflict, DatabaseError
 from service.store.conversations import KeptTurn
 
 TITLE = 80
@@ -111,7 +111,7 @@ class Talk:
         Raises:
             Conflict: another turn of this process holds it.
             NotFound: it is another user's, or was hidden.
-            DatabaseError: nobody could look.
+            DatabaseError: nobody could look, and not all of it is known here.
         """
         self._present = self._memory.enter(self._topic, self._turn_id)
         if not self._topic.named:
@@ -145,7 +145,13 @@ class Talk:
     async def _known(self, present: Present) -> Sequence[KeptTurn]:
         unwritten = dict(present.unwritten)  # before the look: what is written meanwhile is in both
         topic = self._topic
-        found = await self._memory.conversations.recall(topic.conversation_id, topic.user_id, history.TURNS)
+        try:
+            recall = self._memory.conversations.recall
+            found = await recall(topic.conversation_id, topic.user_id, history.TURNS)
+        except DatabaseError:
+            if not _whole(unwritten.values()):
+                raise
+            found = ()
         turns = {turn.turn_id: turn for turn in (*found, *unwritten.values())}
         return sorted(turns.values(), key=lambda turn: (turn.position, turn.turn_id))
 
@@ -160,3 +166,8 @@ class Talk:
             asked_at=record.opening.opened_at,
             answered_at=record.opening.opened_at + round(record.seconds * 1_000_000),
         )
+
+
+def _whole(turns: Collection[KeptTurn]) -> bool:
+    """Whether these are all turns of a conversation, from its first on."""
+    return bool(turns) and sorted(turn.position for turn in turns) == [*range(1, len(turns) + 1)]

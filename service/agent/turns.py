@@ -107,6 +107,11 @@ class Turns:
         """How a caller stands with the limiter; costs nothing."""
         return self._gate.peek(caller)
 
+    @property
+    def unsettled(self) -> int:
+        """What turns that are over left to be written, and wait for the database with."""
+        return self._settlement.waiting
+
     async def stop(self) -> None:
         """Take no new turns, give the running ones their grace, then end them and wait for their records.
 

@@ -3,7 +3,7 @@
 Refuses to ask the model: that costs money; what the turns met last is told.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from config.settings import Settings
@@ -15,13 +15,17 @@ from service.web.watch import ModelWatch
 
 
 def build_checks(
-    settings: Settings, database: Database, watch: ModelWatch, audited: AuditSink | None
+    settings: Settings,
+    database: Database,
+    watch: ModelWatch,
+    audited: AuditSink | None,
+    waiting: Callable[[], int] = lambda: 0,
 ) -> Mapping[str, Check]:
-    """How each dependency is asked for its health."""
+    """How each dependency is asked for its health; `waiting` counts what turns left for the database."""
     store = settings.limits.store.partition("://")[0]  # the rest may name a host, and hold a password
     limits = f"{store}, {settings.limits.mode}"
     return {
-        "database": partial(_database, database),
+        "database": partial(_database, database, waiting),
         "model": watch.look,
         "journal": partial(_journal, audited),
         "limits": partial(_always, Dependency("up", limits)),
@@ -33,11 +37,12 @@ def model_watch(settings: Settings) -> ModelWatch:
     return ModelWatch("simulator" if settings.model.simulated else "API")
 
 
-async def _database(database: Database) -> Dependency:
+async def _database(database: Database, waiting: Callable[[], int]) -> Dependency:
     try:
         await database.ping()
     except DatabaseError as error:
-        return Dependency("degraded", error.detail)
+        left = waiting()
+        return Dependency("degraded", f"{error.detail} Turns waiting: {left}." if left else error.detail)
     return Dependency("up", "answers")
 
 

@@ -61,6 +61,7 @@ def build_app(
             chat.route(turns, door.identify, keys, settings),
             *_asking(turns, database, Cursors(derived.cursor), desk),
             *_proving(database, Cursors(derived.cursor), desk, records.sealing, settings.database_url),
+            *erasures.routes(database.erasures, desk, door.forget),
             *console.routes(
                 door,
                 desk,
@@ -92,7 +93,6 @@ def _proving(
     """The audit's routes."""
     return [
         *audit.routes(database.questions, cursors, desk, Prover(database, sealing), database.opening),
-        *erasures.routes(database.erasures, desk),
         *verification.routes(Verifying(database, sealing.key, Scanning(url, 1, niceness=10)), desk),
     ]
 

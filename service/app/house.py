@@ -28,6 +28,7 @@ from service.auth.derive import Derived
 from service.auth.keys import KeyDoor
 from service.auth.sessions import Sessions
 from service.auth.trust import token_door
+from service.auth.verified import Verified
 from service.errors import ending_of
 from service.limits import Gate, MemoryLimiter
 from service.store.database import Database, open_database
@@ -72,7 +73,7 @@ async def open_house(settings: Settings, root: Secret, base_url: str | None) -> 
         guarded = (*guard(sinks.items()), Guarded(HEALTH, watch))
         turns = build_turns(settings, guarded, model, database, records.audit_of(sinks))
         rooms.push_async_callback(turns.stop)
-        checks = build_checks(settings, database, watch, records.audit_of(sinks))
+        checks = build_checks(settings, database, watch, records.audit_of(sinks), lambda: turns.unsettled)
         kept = records.Records(sealing, records.note_of(sinks))
         app = build_app(settings, turns, database, derived, kept, checks, door)
         yield House(app, turns, database, derived, door.sessions)
@@ -117,10 +118,11 @@ def build_door(settings: Settings, database: Database, derived: Derived) -> Auth
     Raises:
         SettingsError: the key of the tokens' issuer is none.
     """
+    stale, clock = settings.auth_stale_ms, microseconds
     return Authenticator(
-        KeyDoor(database.keys, derived.pepper, derived.pseudonym, microseconds),
-        token_door(settings.jwt, microseconds),
-        Sessions(derived.session, database.sessions, microseconds),
+        KeyDoor(database.keys, derived.pepper, derived.pseudonym, clock, Verified(clock, stale)),
+        token_door(settings.jwt, clock),
+        Sessions(derived.session, database.sessions, clock, Verified(clock, stale)),
         derived.pseudonym,
     )
 

@@ -6,7 +6,7 @@ Refuses cookies on requests that other sites start; a header that a program sets
 import hashlib
 from collections.abc import Callable
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, structs
 
 from service.auth.credentials import NEEDED, Credentials, bearer, session_cookie
 from service.auth.keys import PREFIX, KeyDoor
@@ -21,11 +21,15 @@ ID_DIGITS = 32
 
 
 class Read(Struct, frozen=True):
-    """A token that holds: what it says, what it is called, and whose it is."""
+    """A token that holds: what it says, what it is called, and whose it is.
+
+    `stale` where nobody could look whether it was ended.
+    """
 
     claims: Claims
     token_id: str
     method: str
+    stale: bool = False
 
 
 class Authenticator:
@@ -46,7 +50,7 @@ class Authenticator:
         Raises:
             Unauthenticated: there is no credential, or it does not hold.
             CrossSite: a cookie came, and another site started the request.
-            DatabaseError, UpstreamUnreachable: nobody could look.
+            DatabaseError, UpstreamUnreachable: nobody could look, and nobody has lately.
         """
         if given.authorization is None:
             return self._caller(await self._cookie(given))
@@ -54,6 +58,10 @@ class Authenticator:
         if self._tokens is None or token.startswith(PREFIX):
             return await self._keys.identify(token)
         return self._caller(await self._going_on(await self._issued(token, self._tokens)))
+
+    def forget(self, user_id: str) -> None:
+        """A user was erased, and the keys with the name: no key lets anybody in while nobody can look."""
+        self._keys.forget(user_id)
 
     async def sign_out(self, given: Credentials) -> None:
         """End the session of the cookie; its token counts no more, in a cookie or a header, in any process.
@@ -76,8 +84,8 @@ class Authenticator:
         return await self._going_on(read)
 
     async def _going_on(self, read: Read) -> Read:
-        await self.sessions.refuse_ended(read.token_id)
-        return read
+        stale = await self.sessions.refuse_ended(read.token_id)
+        return structs.replace(read, stale=stale)
 
     async def _own(self, token: str) -> Read:
         claims = await self.sessions.read(token)
@@ -95,6 +103,7 @@ class Authenticator:
             credential_id=read.token_id,
             pseudonym=self._pseudonym(user_id),
             scopes=tuple(word for word in read.claims.scope.split() if word == CONTENT_SCOPE),
+            stale=read.stale,
         )
 
 

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from service.errors import Unauthenticated
+from service.auth.verified import Verified
+from service.errors import DatabaseError, Unauthenticated
 from telemetry.record import Caller
 
 PREFIX = "parley_"
@@ -73,24 +74,50 @@ def digest_of(key: str, pepper: bytes) -> str:
 
 
 class KeyDoor:
-    """Lets callers in by their API key."""
+    """Lets callers in by their API key; by what was `verified` before, while nobody can look."""
 
-    def __init__(self, keys: Keys, pepper: bytes, pseudonym: Callable[[str], str], clock: Clock) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        pepper: bytes,
+        pseudonym: Callable[[str], str],
+        clock: Clock,
+        verified: Verified[Held] | None = None,
+    ) -> None:
         self._keys, self._pepper, self._pseudonym, self._clock = keys, pepper, pseudonym, clock
+        self._verified: Verified[Held] = verified or Verified(clock)
 
     async def identify(self, key: str) -> Caller:
         """Name the caller by the key.
 
         Raises:
             Unauthenticated: it does not hold.
-            DatabaseError: nobody could look.
+            DatabaseError: nobody could look, and nobody has lately.
         """
-        found = FORM.fullmatch(key)
-        held = await self._keys.find(found["id"]) if found else None
-        digest = digest_of(key, self._pepper)
+        found, digest = FORM.fullmatch(key), digest_of(key, self._pepper)
+        held, stale = await self._look(found["id"], digest) if found else (None, False)
         right = hmac.compare_digest(digest, held.digest if held else NOBODY)
         if not (held and right and self._lives(held)):
+            self._verified.drop(digest)
             raise Unauthenticated(REASON)
+        if not stale:
+            self._verified.note(digest, held)
+        return self._caller(held, stale=stale)
+
+    def forget(self, user_id: str) -> None:
+        """The keys of a user are gone: let none of them in while nobody can look."""
+        self._verified.drop_all(lambda held: held.user_id == user_id)
+
+    async def _look(self, key_id: str, digest: str) -> tuple[Held | None, bool]:
+        """The key as it is kept; or as it was when this secret was last seen to hold, and True."""
+        try:
+            return await self._keys.find(key_id), False
+        except DatabaseError:
+            if held := self._verified.recall(digest):
+                return held, True
+            raise
+
+    def _caller(self, held: Held, *, stale: bool) -> Caller:
         return Caller(
             user_id=held.user_id,
             role=held.role,
@@ -98,6 +125,7 @@ class KeyDoor:
             credential_id=held.id,
             pseudonym=self._pseudonym(held.user_id),
             scopes=tuple(held.scopes),
+            stale=stale,
         )
 
     def _lives(self, held: Held) -> bool:

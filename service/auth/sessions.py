@@ -12,7 +12,8 @@ from msgspec import Struct
 from service.auth.credentials import SESSION
 from service.auth.tokens import LEEWAY, Claims, Clock, Issuer, TokenDoor, sign
 from service.auth.trust import OneKey
-from service.errors import Unauthenticated
+from service.auth.verified import Verified
+from service.errors import DatabaseError, Unauthenticated
 
 KID = "parley-session"
 PARLEY = "parley"
@@ -46,10 +47,16 @@ class Invitation(Struct, frozen=True):
 
 
 class Sessions:
-    """The sessions of this installation, and the codes of this process."""
+    """The sessions of this installation, and the codes of this process.
 
-    def __init__(self, key: bytes, revocations: Revocations, clock: Clock) -> None:
+    `verified` are the sessions, and tokens of another issuer, that went on when somebody could look.
+    """
+
+    def __init__(
+        self, key: bytes, revocations: Revocations, clock: Clock, verified: Verified[bool] | None = None
+    ) -> None:
         self._key, self._revocations, self._clock = key, revocations, clock
+        self._verified = verified or Verified[bool](clock)
         issuer = Issuer(name=PARLEY, audience=PARLEY, algorithm="HS256")
         self._door = TokenDoor(issuer, OneKey(key), clock)
         self._invitations: dict[bytes, Invitation] = {}
@@ -80,22 +87,32 @@ class Sessions:
         """
         return await self._door.read(token)
 
-    async def refuse_ended(self, token_id: str) -> None:
-        """Let a session pass that goes on.
+    async def refuse_ended(self, token_id: str) -> bool:
+        """Let a session pass that goes on; True where nobody could look, and it went on lately.
 
         Raises:
             Unauthenticated: it was ended.
-            DatabaseError: nobody could look.
+            DatabaseError: nobody could look, and nobody has lately.
         """
-        if await self._revocations.revoked(token_id):
+        try:
+            ended = await self._revocations.revoked(token_id)
+        except DatabaseError:
+            if self._verified.recall(token_id):
+                return True
+            raise
+        if ended:
+            self._verified.drop(token_id)
             raise Unauthenticated(ENDED)
+        self._verified.note(token_id, True)
+        return False
 
     async def end(self, token_id: str, expires: float) -> None:
         """End a session, until it could no longer hold anyhow; `expires` is seconds since 1970 (UTC).
 
         Raises:
-            DatabaseError: it goes on.
+            DatabaseError: it goes on, but here only once somebody can look again.
         """
+        self._verified.drop(token_id)
         until = int((expires + LEEWAY) * MICROSECONDS)
         await self._revocations.revoke(token_id, until, self._clock())
 

@@ -97,7 +97,7 @@ class ConversationStore:
         then nothing is kept.
         """
         owner = turn.conversation_id, storable(user_id), storable(title), turn.asked_at, turn.answered_at
-        async with self._engine.transaction():
+        async with self._engine.writing.keeping(), self._engine.transaction():
             if await self._erased(storable(user_id), turn.asked_at) or not await self._run(KEEP, *owner):
                 return False
             await self._run(KEEP_TURN, *msgspec.structs.astuple(turn))
@@ -109,11 +109,11 @@ class ConversationStore:
         Raises:
             NotFound: it is another's, or was hidden.
         """
-        found = await self._run(FIND, conversation_id)
+        found = await self._look(FIND, conversation_id)
         if not found:
             return ()
         _refuse_others(found[0], user_id)
-        rows = await self._run(TURNS, conversation_id, turns)
+        rows = await self._look(TURNS, conversation_id, turns)
         return [msgspec.convert(row, KeptTurn) for row in reversed(rows)]
 
     async def find(self, conversation_id: str, user_id: str) -> KeptConversation:
@@ -122,7 +122,7 @@ class ConversationStore:
         Raises:
             NotFound: there is none, it is another's, or was hidden.
         """
-        found = await self._run(FIND, storable(conversation_id))
+        found = await self._look(FIND, storable(conversation_id))
         if not found:
             raise NotFound(NOT_FOUND)
         _refuse_others(found[0], user_id)
@@ -132,7 +132,7 @@ class ConversationStore:
         self, user_id: str, limit: int, after: tuple[int, str] = LAST
     ) -> Sequence[KeptConversation]:
         """A user's conversations, latest first, from after a place: an `updated_at` and an id."""
-        rows = await self._run(LIST, storable(user_id), after[0], after[1], limit)
+        rows = await self._look(LIST, storable(user_id), after[0], after[1], limit)
         return [_conversation(row) for row in rows]
 
     async def hide(self, conversation_id: str, user_id: str, at: int, *, early: bool = False) -> None:
@@ -162,6 +162,10 @@ class ConversationStore:
             if await self._run(ERASED, digest, asked_at):
                 return True
         return False
+
+    async def _look(self, sql: str, *arguments: object) -> Sequence[dict[str, Any]]:
+        async with self._engine.reading.looking():
+            return await self._run(sql, *arguments)
 
     async def _run(self, sql: str, *arguments: object) -> Sequence[dict[str, Any]]:
         return await self._engine.run_querystring(QueryString(sql, *arguments))

@@ -12,7 +12,7 @@ from service.seal.vault import Vault
 from service.store.audit import AuditStore
 from service.store.checkpoints import Checkpoints
 from service.store.conversations import ConversationStore
-from service.store.engine import StoreEngine, promptly
+from service.store.engine import StoreEngine
 from service.store.erasure import Erasures
 from service.store.holds import Holds
 from service.store.idempotency import IdempotencyStore
@@ -60,13 +60,16 @@ class Database:
         """Ask the database for a sign of life, for two seconds; does not wait for writes.
 
         Raises:
+            DatabaseAway: It is known to be; nobody asked.
             DatabaseError: There is none.
         """
-        async with promptly():
+        async with self._engine.reading.looking():
             await self._engine.run_querystring(QueryString("SELECT 1"))
 
     async def close(self) -> None:
         """Finish what was accepted and end; further calls are a DatabaseError, closing again is nothing."""
+        await self._engine.reading.close()
+        await self._engine.writing.close()
         await self._engine.close()
 
 

@@ -16,13 +16,13 @@ from piccolo.query.base import Query
 from piccolo.querystring import QueryString
 
 from service.errors import DatabaseError
+from service.store.outage import PROMPT_SECONDS, Outage
 
 T = TypeVar("T")
 
 UNDONE = "The transaction was rolled back by the database."
-SILENT = "The database did not answer in time."
-PROMPT_SECONDS = 2.0
-"""What somebody who waits for an answer waits for a look at the database."""
+SIGN = "SELECT id FROM revoked_session LIMIT 1"
+"""Asks for a sign of life that no cache of ours can give."""
 
 
 class Batch(Struct, frozen=True):
@@ -77,22 +77,14 @@ class Turnstile:
         return self._lock
 
 
-@asynccontextmanager
-async def promptly() -> AsyncGenerator[None]:
-    """Give up on a question after two seconds, with a DatabaseError."""
-    try:
-        async with asyncio.timeout(PROMPT_SECONDS):
-            yield
-    except TimeoutError as error:
-        raise DatabaseError(SILENT) from error
-
-
 class StoreEngine(Engine[Any]):
     """One database, safe to use from any task of one event loop; every driver's error is a DatabaseError."""
 
     def __init__(self, engine_type: str, min_version_number: float) -> None:
         self.current_transaction = ContextVar[Any]("parley_transaction", default=None)
         self._turnstile, self._sequence = Turnstile(), Turnstile()
+        self.reading = Outage(self._read, PROMPT_SECONDS)
+        self.writing = Outage(self._begin_and_end, beneath=self.reading)
         super().__init__(engine_type=engine_type, min_version_number=min_version_number)
 
     async def fetch(self, query: Query[Any, Any]) -> list[dict[str, Any]]:
@@ -163,6 +155,13 @@ class StoreEngine(Engine[Any]):
     @abstractmethod
     def _opened(self) -> AbstractAsyncContextManager[Any]:
         """Begin a transaction and give what it runs on; then commit, or roll back on an error."""
+
+    async def _read(self) -> None:
+        await self.run_querystring(QueryString(SIGN))
+
+    async def _begin_and_end(self) -> None:
+        async with self.transaction():
+            pass
 
     def _held(self) -> Held | None:
         held: Held | None = self.current_transaction.get()

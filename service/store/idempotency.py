@@ -52,7 +52,8 @@ class IdempotencyStore:
 
     async def find(self, user_id: str, key: str, now: int) -> Claimed | None:
         """What stands for the key; None where it is free. Never waits for a write."""
-        found = await self._run(FIND, _id(user_id, key), now)
+        async with self._engine.reading.looking():
+            found = await self._run(FIND, _id(user_id, key), now)
         return msgspec.convert(found[0], Claimed) if found else None
 
     async def claim(
@@ -60,7 +61,7 @@ class IdempotencyStore:
     ) -> Claimed | None:
         """Claim the key for a turn; None where it is the turn's now, else what stands in the way."""
         values = _id(user_id, key), storable(user_id), body_digest, turn_id, until, now
-        while not await self._run(CLAIM, *values):
+        while not await self._keep(CLAIM, *values):
             if found := await self.find(user_id, key, now):
                 return found
         return None
@@ -70,12 +71,16 @@ class IdempotencyStore:
 
         Also removes some claims that are expired.
         """
-        await self._run(KEEP, answer, until, _id(user_id, key), turn_id)
-        await self._run(REMOVE, now, now, SWEEP)
+        await self._keep(KEEP, answer, until, _id(user_id, key), turn_id)
+        await self._keep(REMOVE, now, now, SWEEP)
 
     async def release(self, user_id: str, key: str, turn_id: str) -> None:
         """Free the key, where that turn has it and was not answered."""
-        await self._run(RELEASE, _id(user_id, key), turn_id)
+        await self._keep(RELEASE, _id(user_id, key), turn_id)
+
+    async def _keep(self, sql: str, *arguments: object) -> Sequence[dict[str, Any]]:
+        async with self._engine.writing.keeping():
+            return await self._run(sql, *arguments)
 
     async def _run(self, sql: str, *arguments: object) -> Sequence[dict[str, Any]]:
         return await self._engine.run_querystring(QueryString(sql, *arguments))

@@ -11,7 +11,7 @@ from msgspec import Struct
 from piccolo.query import Insert, Select, Update
 
 from service.errors import DatabaseError
-from service.store.engine import StoreEngine, promptly
+from service.store.engine import StoreEngine
 from service.store.tables import ApiKey
 from service.store.text import storable
 
@@ -37,7 +37,7 @@ class KeyStore:
 
     async def find(self, key_id: str) -> StoredKey | None:
         """The key of that id, None where there is none; never waits for a write, nor over two seconds."""
-        async with promptly():
+        async with self._engine.reading.looking():
             found = await self._engine.fetch(Select(ApiKey).where(ApiKey.id == storable(key_id)))
         return _key(found[0]) if found else None
 

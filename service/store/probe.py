@@ -11,7 +11,7 @@ from piccolo.querystring import QueryString
 
 from service.errors import DatabaseError
 from service.store.database import BUSY_TIMEOUT_MS
-from service.store.engine import promptly
+from service.store.outage import promptly
 from service.store.postgres.engine import open_pool
 from service.store.postgres.location import is_server, location_of
 from service.store.sqlite.faults import translated

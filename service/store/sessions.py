@@ -8,7 +8,7 @@ from typing import Any
 
 from piccolo.querystring import QueryString
 
-from service.store.engine import StoreEngine, promptly
+from service.store.engine import StoreEngine
 
 SWEEP = 100
 """Expired ones that are removed in passing, at most."""
@@ -35,7 +35,7 @@ class SessionStore:
 
     async def revoked(self, token_id: str) -> bool:
         """Whether the session was ended; never waits for a write, nor over two seconds."""
-        async with promptly():
+        async with self._engine.reading.looking():
             return bool(await self._run(FIND, token_id))
 
     async def _run(self, sql: str, *arguments: object) -> Sequence[dict[str, Any]]:

@@ -3,6 +3,7 @@
 Refuses a request that does not say the name twice, and somebody under legal hold.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
@@ -53,8 +54,8 @@ class ErasureReport(Struct, frozen=True, kw_only=True, rename="camel"):
     left: tuple[str, ...]
 
 
-def routes(erasures: Erasures, desk: Desk) -> list[HTTPRouteHandler]:
-    """The route."""
+def routes(erasures: Erasures, desk: Desk, forget: Callable[[str], None]) -> list[HTTPRouteHandler]:
+    """The route; `forget` is told of each user who was erased."""
 
     @post(PATH, status_code=200, request_max_body_size=MAX_BODY)
     async def erase(request: Asking) -> ErasureReport:
@@ -63,6 +64,7 @@ def routes(erasures: Erasures, desk: Desk) -> list[HTTPRouteHandler]:
         asked = await _asked(request)
         doer = _doer(request, caller, desk.clock())
         done = await erasures.erase(asked.subject, partial(_row, doer), doer.at)
+        forget(asked.subject)
         left = (await erasures.scrub()).left
         return ErasureReport(subject=asked.subject, left=left, **structs.asdict(done))
 

@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from opentelemetry import trace
 
 from service.agent.hold import Answer
-from service.errors import Conflict, IdempotencyMismatch
+from service.errors import Conflict, DatabaseAway, IdempotencyMismatch
 from service.store.idempotency import Claimed
 from service.web import answer, sse
 from service.web.identity import KEY, identity_of
@@ -106,14 +106,11 @@ class KeyClaim:
             DatabaseError: nobody could look.
         """
         self._taken, now = True, microseconds()  # before it is: cancelled meanwhile, it may be
-        found = await self._keys.claims.claim(
-            self._user,
-            self._sent.key,
-            body_digest=self._sent.body_digest,
-            turn_id=self._turn_id,
-            now=now,
-            until=now + self._keys.lease,
-        )
+        try:
+            found = await self._claim(now)
+        except DatabaseAway:
+            self._taken = False  # nobody asked
+            raise
         if found:
             self._taken = False
             self._refuse(found)
@@ -128,6 +125,16 @@ class KeyClaim:
             await self._keep(answer)
         elif self._taken:
             await self._keys.claims.release(self._user, self._sent.key, self._turn_id)
+
+    async def _claim(self, now: int) -> Claimed | None:
+        return await self._keys.claims.claim(
+            self._user,
+            self._sent.key,
+            body_digest=self._sent.body_digest,
+            turn_id=self._turn_id,
+            now=now,
+            until=now + self._keys.lease,
+        )
 
     def abandon(self) -> None:
         """Nothing: what is not settled ends by itself."""

@@ -38,7 +38,10 @@ def ending(record: TurnRecord) -> Line:
 
 
 def completed(record: TurnRecord) -> dict[str, Any]:
-    """The fields of a completed line; the same numbers as `done`, span and row."""
+    """The fields of a completed line; the same numbers as `done`, span and row.
+
+    `authStale` only where the caller was let in without a look, the database being away.
+    """
     opening, usage = record.opening, record.usage
     return {
         "userId": _user(record),
@@ -50,6 +53,7 @@ def completed(record: TurnRecord) -> dict[str, Any]:
         "toolsCalled": list(record.tools_called),
         "model": opening.model,
         "outcome": record.outcome.value,
+        **({"authStale": True} if opening.caller and opening.caller.stale else {}),
     }
 
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 import asyncpg
 
 from service.errors import DatabaseError, RowRefused
-from service.store.engine import SILENT
+from service.store.outage import SILENT
 
 UNKNOWN = "The database did not do what it was asked."
 UNFIT = "The database cannot hold one of the values."

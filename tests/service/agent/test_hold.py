@@ -5,10 +5,12 @@ import asyncio
 import pytest
 
 from service.agent import hold
-from service.agent.hold import Settlement
-from service.errors import DatabaseError
-from telemetry import log
+from service.agent.hold import Answer, Settlement
+from service.errors import DatabaseAway, DatabaseError, RowRefused
+from telemetry import log, names
 from tests.harness.agent import FakeClaim
+from tests.harness.records import answered
+from tests.harness.sdk import Counted
 
 
 class Stubborn(FakeClaim):
@@ -118,3 +120,75 @@ async def test_a_cancelled_wait_does_not_cancel_the_settling(lines):
     go_on.set()
     await settlement.stop()
     assert (slow.done.is_set(), lines) == (True, [])
+
+
+LEFT = "the service stopped before 3 were written"
+
+
+def away(number=1):
+    return [DatabaseAway("away") for _ in range(number)]
+
+
+async def test_nobody_waits_for_a_database_that_is_known_to_be_away(monkeypatch, lines):
+    monkeypatch.setattr(hold, "PATIENCE", 3_600.0)
+    settlement = Settlement(pauses=(60.0,))
+    late = [Stubborn(*away()) for _ in range(3)]
+    await settlement.settle(late, None)
+    assert ([each.done.is_set() for each in late], settlement.waiting) == ([False] * 3, 3)
+    assert lines == [("settle_failed", {"hold": "claim", "error": "DatabaseAway: away", "again": True})]
+    monkeypatch.setattr(hold, "STOP_SECONDS", 0.0)
+    await settlement.stop()
+    assert settlement.waiting == 0
+    assert lines[1:] == [
+        (
+            "settle_failed",
+            {"hold": "claim", "error": LEFT, "again": False},
+        ),
+    ]
+
+
+@pytest.mark.usefixtures("lines")
+async def test_what_waited_is_written_once_when_it_is_back():
+    settlement = Settlement(pauses=(0.0,))
+    late = [Stubborn(*away(4)) for _ in range(50)]
+    for each in late:
+        await settlement.settle([each], None)
+    await settlement.stop()
+    assert [(len(each.settled), each.abandoned) for each in late] == [(5, 1)] * 50
+    assert settlement.waiting == 0
+
+
+async def test_what_is_dropped_is_counted_and_told_once(monkeypatch, lines):
+    dropped = Counted(names.SINK_FAILURES, sink="claim")
+    settlement = Settlement(pauses=(60.0,), capacity=2)
+    for _ in range(5):
+        await settlement.settle([Stubborn(*away())], None)
+    assert (dropped(), settlement.waiting) == (3, 2)
+    assert [(fields["again"], fields["error"]) for _, fields in lines] == [
+        (True, "DatabaseAway: away"),
+        (False, "DatabaseAway: away 2 wait already."),
+    ]
+    monkeypatch.setattr(hold, "STOP_SECONDS", 0.0)
+    await settlement.stop()
+
+
+@pytest.mark.usefixtures("lines")
+async def test_long_answers_are_bounded_by_their_length(monkeypatch):
+    monkeypatch.setattr(hold, "STOP_SECONDS", 0.0)
+    settlement = Settlement(pauses=(60.0,), room=1_000)
+    answer = Answer(record=answered(), messages=[{"role": "user", "content": "x" * 400}], text="")
+    for _ in range(5):
+        await settlement.settle([Stubborn(*away())], answer)
+    assert settlement.waiting == 2
+    await settlement.stop()
+    await settlement.settle([late := Stubborn(*away())], answer)
+    assert (late.abandoned, settlement.waiting) == (0, 1)
+    await settlement.stop()
+
+
+async def test_what_the_database_will_never_take_is_not_tried_again(lines):
+    unfit = Stubborn(RowRefused("no"))
+    settlement = Settlement(pauses=(0.0,))
+    await settlement.settle([unfit], None)
+    assert (len(unfit.settled), unfit.abandoned, settlement.waiting) == (1, 1, 0)
+    assert [fields["again"] for _, fields in lines] == [False]

@@ -11,6 +11,7 @@ from service.agent.model import ContentBegan, TextPiece, ToolUse
 from service.agent.scripted import Pause, ScriptedModel, begin, say, use
 from service.errors import (
     Conflict,
+    DatabaseAway,
     DatabaseError,
     IdempotencyMismatch,
     NotFound,
@@ -209,11 +210,68 @@ async def test_a_save_is_tried_until_the_database_is_back(monkeypatch):
     house.conversations.away = DatabaseError("away")
     _, record = await house.whole(asking(QUESTION, "turn-1"))
     assert (record.outcome, kept(house)) == (Outcome.ANSWERED, [])
-    _, refused = await house.whole(asking())
-    assert refused.failure.code is Code.DATABASE_ERROR
     house.conversations.away = None
     await house.turns.stop()
     assert (kept(house), house.turns.memory._present) == (["turn-1"], {})
+
+
+async def test_a_conversation_that_began_in_an_outage_goes_on_in_it(monkeypatch):
+    monkeypatch.setattr(hold, "PATIENCE", 0.0)
+    model = ScriptedModel(say("first"), say("second"), say("third"))
+    house = TurnHouse(model)
+    house.turns._settlement._pauses = (0.001,)
+    house.conversations.away = DatabaseAway("away")
+    for number, question in enumerate((QUESTION, AGAIN, AGAIN), 1):
+        _, record = await house.whole(asking(question, f"turn-{number}"))
+        assert record.outcome is Outcome.ANSWERED
+    assert (kept(house), house.turns.unsettled) == ([], 3)
+    assert [content for role, content in contents(model.prompts[2]) if role == "user"] == [
+        "How much?",
+        "And then?",
+        "And then?",
+    ]
+    house.conversations.away = None
+    await house.turns.stop()
+    assert [turn.position for _, _, turn in house.conversations.kept.values()] == [1, 2, 3]
+    assert (house.turns.memory._present, house.turns.unsettled) == ({}, 0)
+
+
+async def test_a_conversation_of_before_the_outage_does_not(monkeypatch):
+    monkeypatch.setattr(hold, "PATIENCE", 0.0)
+    house = TurnHouse(ScriptedModel(say("x"), say("y")))
+    house.turns._settlement._pauses = (0.001,)
+    await house.whole(asking(QUESTION, "turn-1"))
+    house.conversations.away = DatabaseAway("away")
+    _, refused = await house.whole(asking())
+    assert refused.failure.code is Code.DATABASE_ERROR
+    unknown = replace(AGAIN, conversation_id="0190163d-8694-739b-b3c1-cf0a1b2c3d4f")
+    _, refused = await house.whole(asking(unknown, "turn-3"))
+    assert refused.failure.code is Code.DATABASE_ERROR
+    assert house.turns.memory._present == {}
+
+
+async def test_a_history_of_which_a_part_was_written_is_not_told_as_a_whole(monkeypatch):
+    monkeypatch.setattr(hold, "PATIENCE", 0.0)
+    house = TurnHouse(ScriptedModel(say("x"), say("y"), say("z")))
+    house.turns._settlement._pauses = (0.001,)
+    await house.whole(asking(QUESTION, "turn-1"))
+    recall = house.conversations.recall
+
+    async def still_read(*arguments):
+        house.conversations.away = None
+        found = await recall(*arguments)
+        house.conversations.away = DatabaseAway("away")
+        return found
+
+    house.conversations.recall = still_read
+    _, record = await house.whole(asking())
+    assert (record.outcome, kept(house)) == (Outcome.ANSWERED, ["turn-1"])
+    house.conversations.recall = recall
+    _, refused = await house.whole(asking(turn_id="turn-3"))
+    assert refused.failure.code is Code.DATABASE_ERROR
+    house.conversations.away = None
+    await house.turns.stop()
+    assert kept(house) == ["turn-1", "turn-2"]
 
 
 async def test_leaving_during_the_look_holds_nothing():

@@ -8,6 +8,7 @@ from service.auth.keys import REASON, KeyDoor, make_key
 from service.auth.sessions import ENDED, KID, Sessions
 from service.auth.tokens import UNTRUSTED, sign
 from service.auth.trust import token_door
+from service.auth.verified import Verified
 from service.errors import CrossSite, DatabaseError, Unauthenticated
 from service.store.keys import StoredKey
 from telemetry.record import Caller
@@ -33,9 +34,9 @@ class Kept:
 class Doors:
     """An authenticator and what it stands on."""
 
-    def __init__(self, mint=MINT):
+    def __init__(self, mint=MINT, verified=None):
         self.ended = Ended()
-        self.sessions = Sessions(SESSION_KEY, self.ended, microseconds)
+        self.sessions = Sessions(SESSION_KEY, self.ended, microseconds, verified)
         keys = KeyDoor(Kept(), PEPPER, pseudonym, microseconds)
         tokens = token_door(settings_of(mint), microseconds) if mint else None
         self.door = Authenticator(keys, tokens, self.sessions, pseudonym)
@@ -206,3 +207,46 @@ async def test_a_store_that_cannot_look_lets_no_token_in(doors):
     await doors.refusal(DatabaseError, **cookie(doors.session()))
     await doors.refusal(DatabaseError, **cookie(MINT.token()))
     await doors.refusal(DatabaseError, **bearer(MINT.token()))
+
+
+@pytest.fixture
+def remembering():
+    return Doors(verified=Verified(microseconds, 3_600_000))
+
+
+def leave(doors):
+    async def away(*_):
+        raise DatabaseError("away")
+
+    doors.ended.revoked = doors.ended.revoke = away
+
+
+@pytest.mark.parametrize("carry", [bearer, cookie])
+async def test_a_token_that_went_on_goes_on_while_nobody_can_look(remembering, carry):
+    seen, unseen = MINT.token(), MINT.token(sub="bob")
+    assert (await remembering.of(**carry(seen))).stale is False
+    leave(remembering)
+    assert (await remembering.of(**carry(seen))).stale is True
+    await remembering.refusal(DatabaseError, **carry(unseen))
+
+
+async def test_a_session_that_went_on_goes_on_while_nobody_can_look(remembering):
+    seen, unseen = remembering.session(), remembering.session()
+    await remembering.of(**cookie(seen))
+    leave(remembering)
+    caller = await remembering.of(**cookie(seen))
+    assert (caller.user_id, caller.stale) == ("dev-auditor", True)
+    await remembering.refusal(DatabaseError, **cookie(unseen))
+
+
+async def test_an_end_that_was_seen_counts_at_once(remembering):
+    ended, token = remembering.session(), MINT.token()
+    await remembering.of(**cookie(ended))
+    await remembering.of(**bearer(token))
+    await remembering.door.sign_out(Credentials(**cookie(ended)))
+    assert await remembering.refusal(**cookie(ended)) == ENDED
+    leave(remembering)
+    await remembering.refusal(DatabaseError, **cookie(ended))
+    with pytest.raises(DatabaseError):
+        await remembering.door.sign_out(Credentials(**cookie(token)))
+    await remembering.refusal(DatabaseError, **bearer(token))

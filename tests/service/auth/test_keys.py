@@ -8,6 +8,7 @@ import pytest
 from msgspec import Struct, structs
 
 from service.auth.keys import FORM, REASON, KeyDoor, digest_of, make_key
+from service.auth.verified import Verified
 from service.errors import DatabaseError, Unauthenticated
 from telemetry.record import Caller
 
@@ -138,3 +139,78 @@ async def test_a_store_that_cannot_look_is_no_wrong_key():
 async def test_scopes_are_a_tuple_whatever_the_store_gives():
     held = structs.replace(Held(), scopes=[])
     assert (await door(held).identify(MADE.key)).scopes == ()
+
+
+class Leaving(Kept):
+    """Keys in a store that may be away."""
+
+    away = False
+
+    async def find(self, key_id):
+        if self.away:
+            raise DatabaseError("away")
+        return await super().find(key_id)
+
+
+class Remembering:
+    """A door that remembers for an hour, its store, and a clock that stands."""
+
+    def __init__(self, *held):
+        self.now, self.keys = NOW, Leaving(*held)
+        clock = lambda: self.now  # noqa: E731 - a clock in a line
+        self.door = KeyDoor(self.keys, PEPPER, str, clock, Verified(clock, 3_600_000))
+
+    async def is_let_in(self, key=MADE.key):
+        try:
+            return (await self.door.identify(key)).stale
+        except (DatabaseError, Unauthenticated) as error:
+            return type(error)
+
+
+async def test_a_key_that_held_lets_its_caller_in_while_nobody_can_look():
+    house = Remembering(Held())
+    assert await house.is_let_in() is False
+    house.keys.away = True
+    assert await house.is_let_in() is True
+    asked = house.door._verified.recall(MADE.digest)
+    assert asked.user_id == "ann"
+    house.now += 3_600_000_000
+    assert await house.is_let_in() is DatabaseError
+
+
+@pytest.mark.parametrize("key", [wrong_secret(), OTHER.key])
+async def test_a_key_that_was_never_seen_to_hold_is_the_databases_error(key):
+    house = Remembering(Held())
+    assert await house.is_let_in() is False
+    assert await house.is_let_in(key) is Unauthenticated
+    house.keys.away = True
+    assert await house.is_let_in(key) is DatabaseError
+
+
+async def test_a_key_that_expires_meanwhile_is_refused():
+    house = Remembering(Held(expires_at=NOW + 10))
+    await house.is_let_in()
+    house.keys.away = True
+    house.now += 9
+    assert await house.is_let_in() is True
+    house.now += 1
+    assert await house.is_let_in() is Unauthenticated
+
+
+async def test_a_revocation_that_was_seen_counts_at_once():
+    house = Remembering(Held())
+    await house.is_let_in()
+    house.keys._held[MADE.id] = Held(revoked_at=1)
+    assert await house.is_let_in() is Unauthenticated
+    house.keys.away = True
+    assert await house.is_let_in() is DatabaseError
+
+
+async def test_the_keys_of_a_user_who_was_erased_are_forgotten():
+    house = Remembering(Held())
+    await house.is_let_in()
+    house.keys.away = True
+    house.door.forget("bob")
+    assert await house.is_let_in() is True
+    house.door.forget("ann")
+    assert await house.is_let_in() is DatabaseError

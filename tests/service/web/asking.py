@@ -33,12 +33,18 @@ NOW = 1_764_000_000_000_000
 
 
 class Asked:
-    """The routes; `noted` are the rows that the audit was told to keep."""
+    """The routes; `noted` are the rows that the audit was told to keep, `forgotten` who was erased."""
 
     def __init__(
-        self, database: Database, client: httpx.AsyncClient, noted: list[AuditRow], gate: Gate
+        self,
+        database: Database,
+        client: httpx.AsyncClient,
+        noted: list[AuditRow],
+        gate: Gate,
+        forgotten: list[str],
     ) -> None:
         self.database, self.client, self.noted, self.gate = database, client, noted, gate
+        self.forgotten = forgotten
 
     async def get(
         self, path: str, caller: str | None = "head/AUDIT_HEAD", **parameters: Any
@@ -67,7 +73,7 @@ def caller_of(user: str, role: str, *scopes: str) -> Caller:
 @asynccontextmanager
 async def asking(url: str, mode: Any = "enforce", vault: Vault = NO_KEYS) -> AsyncGenerator[Asked]:
     """Serve the routes in process."""
-    database, noted = await open_database(url, vault), []
+    database, noted, forgotten = await open_database(url, vault), [], []
     sealing = Sealing(database.checkpoints, KEY, (), microseconds)
     gate = Gate(MemoryLimiter(60_000), Limits(mode=mode))
     desk, cursors = Desk(who, noted.append, lambda: NOW), Cursors(b"k" * 32)
@@ -76,7 +82,7 @@ async def asking(url: str, mode: Any = "enforce", vault: Vault = NO_KEYS) -> Asy
             *audit.routes(
                 database.questions, cursors, desk, Prover(database, sealing, page=100), database.opening
             ),
-            *erasures.routes(database.erasures, desk),
+            *erasures.routes(database.erasures, desk, forgotten.append),
             *verification.routes(Verifying(database, KEY), desk),
             *usage.routes(database.questions, desk),
             *limits.routes(gate.peek, database.questions, desk),
@@ -88,6 +94,6 @@ async def asking(url: str, mode: Any = "enforce", vault: Vault = NO_KEYS) -> Asy
     transport = httpx.ASGITransport(Envelope(app))  # pyright: ignore[reportArgumentType] - ASGI is ASGI
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://parley") as client:
-            yield Asked(database, client, noted, gate)
+            yield Asked(database, client, noted, gate, forgotten)
     finally:
         await database.close()

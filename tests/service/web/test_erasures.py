@@ -37,6 +37,7 @@ async def test_a_person_is_forgotten_and_the_answer_says_what_went(web):
     counts = {"events": EVENTS, "conversations": 1, "answers": 1, "apiKeys": 1}
     assert (response.status_code, told) == (200, {"subject": ANN.name, "left": [], **counts})
     (event,) = (await web.get(EVENT, entityType="AUDIT_ERASURE")).json()["events"]
+    assert web.forgotten == [ANN.name]
     assert (event["actorId"], event["role"], event["entityId"]) == ("head", "AUDIT_HEAD", subject_id)
     assert {name: event["metadata"][name] for name in counts} == counts
     assert event["metadata"]["requestId"] == response.headers["x-request-id"]
