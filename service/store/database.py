@@ -7,7 +7,7 @@ from functools import partial
 
 from piccolo.querystring import QueryString
 
-from service.errors import DatabaseError
+from service.errors import DatabaseAway, DatabaseError
 from service.seal.vault import Vault
 from service.store.audit import AuditStore
 from service.store.checkpoints import Checkpoints
@@ -60,9 +60,11 @@ class Database:
         """Ask the database for a sign of life, for two seconds; does not wait for writes.
 
         Raises:
-            DatabaseAway: It is known to be; nobody asked.
+            DatabaseAway: It is known to be, or known to take no writes; nobody asked.
             DatabaseError: There is none.
         """
+        if reason := self._engine.writing.reason:
+            raise DatabaseAway(reason)
         async with self._engine.reading.looking():
             await self._engine.run_querystring(QueryString("SELECT 1"))
 

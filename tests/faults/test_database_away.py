@@ -57,15 +57,15 @@ def newest(receiver, name):
     return points[-1].value if points else None
 
 
-def walk_through(lives, outage, meanwhile):
-    """Callers ask before, during (turns end as `meanwhile`) and after an outage; then it is judged."""
+def walk_through(lives, outage):
+    """Callers ask before, during and after an outage, and are answered; then it is judged."""
     with Receiver() as receiver:
         process = lives.start(**receiver.settings(), **SOON)
         crowd = lives.gather(process)
         try:
             lives.tell_more(process, ENOUGH)
             with outage:
-                lives.tell_more(process, ENOUGH, meanwhile)
+                lives.tell_more(process, ENOUGH)
                 receiver.wait(lambda: (newest(receiver, "parley.audit.journaled") or 0) >= ENOUGH)
             lives.tell_more(process, ENOUGH)
             lives.enough.set()
@@ -89,16 +89,16 @@ def is_whole(verdict):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])
 def test_a_server_that_is_away(tmp_path, own, number):
-    assert is_whole(walk_through(Crowded(tmp_path, own.database(), SEED), stopped(own, number), "failed"))
+    assert is_whole(walk_through(Crowded(tmp_path, own.database(), SEED), stopped(own, number)))
 
 
 def test_a_server_that_stands_still(tmp_path, own):
-    assert is_whole(walk_through(Crowded(tmp_path, own.database(), SEED), frozen(own), "failed"))
+    assert is_whole(walk_through(Crowded(tmp_path, own.database(), SEED), frozen(own)))
 
 
 def test_a_file_that_another_program_locks(tmp_path):
     path = tmp_path / "var" / "parley.db"
-    assert is_whole(walk_through(Crowded(tmp_path, f"sqlite:///{path}", SEED), locked(path), "answered"))
+    assert is_whole(walk_through(Crowded(tmp_path, f"sqlite:///{path}", SEED), locked(path)))
 
 
 def test_a_server_that_refuses_and_commits_whose_answers_are_lost(tmp_path, postgres):

@@ -180,12 +180,13 @@ def test_no_key_is_authentication(service, receiver, streamed):
 def test_keys_that_cannot_be_looked_up_are_database(service, receiver, streamed):
     made = service.cli("keys", "create", "--user", "nobody-yet", "--role", "GUEST", "--json")
     assert made.returncode == 0
+    unseen = json.loads(made.stdout)["key"]
     with keys_table_away(service), counted(receiver, DATABASE):
-        response = ask(service, "Hello", stream=streamed)
+        response = ask(service, "Hello", key=unseen, stream=streamed)
         assert response.status_code == 500
         check(service, receiver, response.json(), DATABASE)
         assert "api_key" not in response.text
-    assert ask(service, "Hello").status_code == 200
+    assert ask(service, "Hello", key=unseen).status_code == 200
 
 
 def test_a_model_behind_a_closed_port_is_network(start_service, receiver):

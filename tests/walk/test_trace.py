@@ -28,6 +28,7 @@ POST /api/v1/agent/chat SERVER
     execute_tool calculate INTERNAL
     chat {MODEL} CLIENT"""
 
+SINKS = {"audit", "logs", "metrics"}
 OUTCOMES = {"answered", "refused", "failed", "client_gone", "timed_out", "interrupted", "shutdown"}
 CATEGORIES = {
     "authentication",
@@ -236,7 +237,7 @@ def test_every_known_series_is_there_before_the_first_turn(fresh):
     assert seen("parley.rate_limit.decisions", "decision") == {"allowed", "denied", "observed"}
     assert seen("parley.rate_limit.decisions", "role") >= {"CFO", "GUEST", "other"}
     assert seen("parley.tokens", "model") == {MODEL, "claude-haiku-5-5", "claude-opus-5-5"}
-    assert seen("parley.sink.failures", "sink") == {"audit", "logs", "metrics"}
+    assert seen("parley.sink.failures", "sink") == SINKS | {"conversation", "idempotency_key"}
     assert seen("parley.log.lines", "type") >= {"agent_query_completed", "rate_limit_exceeded"}
     values = [point.value for name, points in fresh.before.items() for point in points if "log" not in name]
     assert set(values) == {0}
