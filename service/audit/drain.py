@@ -4,7 +4,9 @@ Refuses to stop at one row: a batch that is refused is halved until the row to b
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from logging import ERROR, WARNING
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -13,8 +15,9 @@ from msgspec import Struct, structs
 
 from service import failpoint
 from service.audit import entries
+from service.audit.convoy import Convoy
 from service.audit.interrupted import in_the_name_of, record_of
-from service.audit.journal import Estate, Left, adopt
+from service.audit.journal import Estate, Left, Position, adopt
 from service.audit.ledger import Ledger
 from service.audit.row import AuditRow, counted, row_of
 from service.errors import RowRefused
@@ -24,13 +27,24 @@ from telemetry.record import TurnRecord
 
 NAME = "audit"
 BATCH = 500
-"""Rows a transaction."""
+"""Rows a transaction of a living process."""
+BACKLOG = 1_000
+"""The same of what a dead one left, and"""
+BYTES = 4 << 20
+"""the size of their entries; some more at most."""
+SLICE = 50
+"""Rows that are read at once: the interpreter is held for no longer than a turn would notice."""
 
 T = TypeVar("T")
 
 
 class Rows(Protocol):
     """Where rows go; writing a row twice is writing it once."""
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether it is of use to give the next rows while some are being written."""
+        ...
 
     async def append(self, rows: Sequence[AuditRow]) -> frozenset[str]:
         """Commit all of them or none, and give the ids that were new.
@@ -116,13 +130,12 @@ class Drain:
         return Settled(aside=1)
 
     async def _inherit(self, estate: Estate) -> None:
-        last, batches = 0, estate.rows(BATCH)
-        while batch := await asyncio.to_thread(next, batches, None):
-            rows = [entries.row(each.content) for each in batch.rows]
-            await self._adopted(rows)
-            last = max(last, *(row.writer_seq or 0 for row in rows))
-            failpoint.reached("drain.inherit.forget")
-            await asyncio.to_thread(estate.forget, batch.upto)
+        last, pieces = 0, _pieces(estate)
+        async with Convoy(ahead=1 if self._rows.overlaps else 0) as convoy:
+            while piece := await asyncio.to_thread(next, pieces, None):
+                rows, upto = piece
+                last = max(last, *(row.writer_seq or 0 for row in rows))
+                await convoy.send(self._adopted(rows), partial(_forget, estate, upto))
         await self._finish(estate, last)
         await asyncio.to_thread(estate.done)
         if estate.foreign or estate.damaged:
@@ -160,6 +173,25 @@ class Drain:
             self._strange.add(estate.writer)
         known = {"writer": estate.writer, "foreign": estate.foreign, "damaged": estate.damaged}
         log.say(names.JOURNAL_STRANGE, WARNING, **known)
+
+
+def _pieces(estate: Estate) -> Iterator[tuple[Sequence[AuditRow], Position]]:
+    """Rows of an estate for one transaction each, and where the next ones begin."""
+    rows, size, upto = list[AuditRow](), 0, None
+    for batch in estate.rows(SLICE):
+        rows += [entries.row(each.content) for each in batch.rows]
+        size, upto = size + sum(len(each.content) for each in batch.rows), batch.upto
+        if len(rows) >= BACKLOG or size >= BYTES:
+            yield rows, upto
+            rows, size = [], 0
+        time.sleep(0)  # lets the event loop have the interpreter: it writes the rows before these
+    if upto and rows:
+        yield rows, upto
+
+
+async def _forget(estate: Estate, upto: Position) -> None:
+    failpoint.reached("drain.inherit.forget")
+    await asyncio.to_thread(estate.forget, upto)
 
 
 def _closed(left: Left) -> tuple[AuditRow, TurnRecord | None]:

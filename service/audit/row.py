@@ -17,7 +17,7 @@ ENTITY = "AGENT_QUERY"
 ANSWERED, REFUSED = "QUERY", "REFUSED"
 
 
-class AuditRow(Struct, frozen=True, kw_only=True, tag="row"):
+class AuditRow(Struct, frozen=True, kw_only=True, tag="row", gc=False):
     """One row. `created_at` is microseconds since 1970 (UTC), `metadata` canonical JSON.
 
     `writer`, `writer_seq` and `writer_low` say where it was journaled: by whom, as which number from 1, and
@@ -51,7 +51,7 @@ class AuditRow(Struct, frozen=True, kw_only=True, tag="row"):
 
 def row_of(record: TurnRecord) -> AuditRow:
     """The row of a turn; its id is the turn's, so that writing it twice is writing it once."""
-    opening, failure = record.opening, record.failure
+    opening, failure, usage = record.opening, record.failure, record.usage
     return AuditRow(
         id=opening.turn_id,
         entity_type=ENTITY,
@@ -65,8 +65,8 @@ def row_of(record: TurnRecord) -> AuditRow:
         model=opening.model,
         trace_id=opening.trace_id,
         request_id=opening.turn_id,
-        input_tokens=record.usage.input_tokens,
-        output_tokens=record.usage.output_tokens,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
         cost_micros=record.cost_micros,
         response_time_ms=record.milliseconds,
         count=1,

@@ -3,6 +3,7 @@
 Refuses to write an event twice: whatever id is already there stays as it is, its content too.
 """
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -16,8 +17,12 @@ from service.store.listed import listed
 from service.store.row import AuditRow
 from service.store.sealing import CONTENT, EVENT, TILE, TOOL, WORDS, Sealed, seal
 from service.store.text import storable
+from service.store.weighing import Weighed, weigh
 from telemetry.recorder import microseconds
 
+SLICE = 32
+"""Rows that are weighed at once, before others may go on."""
+NEWEST = QueryString("SELECT max(id) AS id FROM audit_event")
 PRESENT = "SELECT id FROM audit_event WHERE id IN ({})"
 LOG_ID = QueryString("SELECT log_id FROM audit_log")
 SET_ASIDE = "SELECT id FROM audit_quarantine WHERE id = {}"
@@ -31,6 +36,11 @@ class AuditStore:
     def __init__(self, engine: StoreEngine, vault: Vault) -> None:
         self._engine, self._vault, self._dialect = engine, vault, engine.engine_type
         self._frontier = Frontier()
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether to give the next rows while some are written: a server writes them, not this process."""
+        return self._dialect != "sqlite"
 
     @property
     def size(self) -> int:
@@ -50,9 +60,10 @@ class AuditStore:
     async def append(self, rows: Sequence[AuditRow]) -> frozenset[str]:
         """Write the rows and their content in one transaction; ids that are already there change nothing.
 
-        May be called again with the same rows at any time. A batch of 500 is a good size: the write lock
-        is held for the whole call. Cancelled while it runs, the batch may still be written. Gives the ids
-        that were not there before.
+        May be called again with the same rows at any time. Some hundred to a thousand are a good size: the
+        write lock is held for the whole call. Where calls overlap they write in the order in which they
+        came to it. Cancelled while it runs, the batch may still be written. Gives the ids that were not
+        there before.
 
         Raises:
             DatabaseError: Nothing was written, or nobody knows; RowRefused where a row is not acceptable.
@@ -60,7 +71,10 @@ class AuditStore:
         batch = tuple({row.id: row for row in reversed(rows)}.values())[::-1]
         if not batch:
             return frozenset()
-        self._frontier, fresh = await self._engine.run_script(partial(self._appending, batch))
+        script = partial(self._appending, batch)
+        if self.overlaps:
+            script = partial(self._placing, await self._weighed(batch))
+        self._frontier, fresh = await self._engine.run_script(script)
         return frozenset(row.id for row in fresh)
 
     async def quarantine(self, row: AuditRow, reason: str, raw: bytes) -> None:
@@ -71,8 +85,18 @@ class AuditStore:
         """
         await self._engine.run_script(partial(self._setting_aside, row, reason, raw))
 
-    def _appending(self, batch: Sequence[AuditRow]) -> Script[tuple[Frontier, Sequence[AuditRow]]]:
+    async def _weighed(self, batch: Sequence[AuditRow]) -> Sequence[Weighed]:
+        weighed: list[Weighed] = []
+        for start in range(0, len(batch), SLICE):
+            weighed += weigh(batch[start : start + SLICE], self._vault)
+            await asyncio.sleep(0)
+        return weighed
+
+    def _appending(self, batch: Sequence[AuditRow]) -> Script[tuple[Frontier, Sequence[Weighed]]]:
         return (yield from appended(batch, self._vault, self._dialect, self._frontier))
+
+    def _placing(self, weighed: Sequence[Weighed]) -> Script[tuple[Frontier, Sequence[Weighed]]]:
+        return (yield from _placed(weighed, self._vault, self._dialect, self._frontier))
 
     def _setting_aside(self, row: AuditRow, reason: str, raw: bytes) -> Script[None]:
         row_id = storable(row.id)
@@ -90,13 +114,18 @@ class AuditStore:
 
 def appended(
     batch: Sequence[AuditRow], vault: Vault, dialect: str, known: Frontier | None = None
-) -> Script[tuple[Frontier, Sequence[AuditRow]]]:
+) -> Script[tuple[Frontier, Sequence[Weighed]]]:
     """Append rows to the log as part of a script; gives its end and those that were not there before.
 
     `known` is the log's end as far as the caller knows it. Raises as `AuditStore.append` does.
     """
-    frontier = Frontier() if known is None else known
-    fresh = yield from _fresh(batch, dialect)
+    return (yield from _placed(weigh(batch, vault), vault, dialect, known or Frontier()))
+
+
+def _placed(
+    weighed: Sequence[Weighed], vault: Vault, dialect: str, frontier: Frontier
+) -> Script[tuple[Frontier, Sequence[Weighed]]]:
+    fresh = yield from _fresh(weighed, dialect)
     if not fresh:
         return frontier, ()
     named = yield from subjects.named(_asked(fresh), vault, dialect, microseconds())
@@ -105,13 +134,18 @@ def appended(
     return sealed.frontier, fresh
 
 
-def _fresh(batch: Sequence[AuditRow], dialect: str) -> Script[Sequence[AuditRow]]:
-    ids = listed(dialect, (storable(row.id) for row in batch))
-    present = {row["id"] for row in (yield Ask(QueryString(PRESENT, ids)))}
-    return [row for row in batch if storable(row.id) not in present]
+def _fresh(batch: Sequence[Weighed], dialect: str) -> Script[Sequence[Weighed]]:
+    """Those that are not there: above the greatest id nothing needs to be looked for."""
+    (newest,) = yield Ask(NEWEST)
+    # Compared as both databases do: the order of UTF-8's bytes is that of the characters' numbers.
+    old = [row.id for row in batch if row.id <= newest["id"]] if newest["id"] is not None else ()
+    if not old:
+        return batch
+    present = {row["id"] for row in (yield Ask(QueryString(PRESENT, listed(dialect, old))))}
+    return [row for row in batch if row.id not in present]
 
 
-def _asked(rows: Sequence[AuditRow]) -> Sequence[tuple[str, int]]:
+def _asked(rows: Sequence[Weighed] | Sequence[AuditRow]) -> Sequence[tuple[str, int]]:
     return [(row.actor_id, row.created_at) for row in rows if row.actor_id is not None]
 
 

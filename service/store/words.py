@@ -18,9 +18,10 @@ def words_of(text: str) -> Sequence[str]:
     """The distinct words in the order of their first place, in lower case."""
     folded = text if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
     found = _plain(folded) if folded.isascii() else WORD.findall(folded)
+    distinct = dict.fromkeys(found)
     if len(folded) > LONGEST:
-        found = [word[:LONGEST] for word in found]
-    return tuple(dict.fromkeys(found))
+        distinct = dict.fromkeys(word[:LONGEST] for word in distinct)
+    return tuple(distinct)
 
 
 def _plain(text: str) -> list[str]:

@@ -3,7 +3,9 @@
 Refuses ids longer than 255 bytes, and kinds it does not know.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -22,6 +24,10 @@ class Kind(IntEnum):
     """A row begins that stands for many; it counts one."""
     MORE = ord("+")
     """The shared row counts more; its content is the total so far: reading it twice is reading it once."""
+
+
+KINDS: Mapping[int, Kind] = MappingProxyType({int(kind): kind for kind in Kind})
+"""By their byte: a look here takes half as long as the enumeration's own."""
 
 
 class Entry(Struct, frozen=True, gc=False):
@@ -48,8 +54,8 @@ def decoded(plain: bytes) -> Entry | None:
     """The entry of a plaintext, or None where it has no such form."""
     try:
         end = 2 + plain[1]
-        return Entry(Kind(plain[0]), plain[2:end].decode(), plain[end:])
-    except (IndexError, ValueError):
+        return Entry(KINDS[plain[0]], plain[2:end].decode(), plain[end:])
+    except (LookupError, ValueError):
         return None
 
 

@@ -28,6 +28,8 @@ class Store:
     def size(self) -> int:
         return len(self.rows)
 
+    overlaps = False
+
     async def log_id(self) -> str:
         return LOG_ID
 
