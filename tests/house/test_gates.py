@@ -40,6 +40,11 @@ def test_the_opentelemetry_sdk_has_one_door():
     assert doors == {"telemetry/providers.py"}
 
 
+def test_redis_has_one_door():
+    doors = [path for path in SOURCES if any(module.split(".")[0] == "redis" for module in imported(path))]
+    assert [path.relative_to(ROOT).as_posix() for path in doors] == ["service/limits/redis.py"]
+
+
 def is_sdk(module: str) -> bool:
     return module.startswith(SDK)
 
