@@ -20,7 +20,7 @@ from service.audit.verification.told import (
     wrong_in,
 )
 from service.seal.checkpoint import Checkpoint, NotGenuine
-from service.seal.leaf import GENESIS, chain_hash, chained
+from service.seal.leaf import chain_hash
 
 __all__ = ["Keys", "Report", "Shown", "verify_export"]
 
@@ -143,8 +143,7 @@ class Export:
     def _grow(self, anchors: Anchors) -> None:
         """Build the whole log's tree; what is found is found by its checkpoints."""
         self._leaves.reverse()
-        line = Line(anchors, self._findings)
-        line.accept(self._leaves, chained(GENESIS, self._leaves), [None] * len(self._leaves))
+        Line(anchors, self._findings).bury(0, self._leaves)
         anchors.settle()
 
     def _tell(self, kind: Kind, told: Told, detail: str) -> None:

@@ -4,14 +4,15 @@ Refuses to trust the database: the public key, and checkpoints kept elsewhere, a
 Pure: rows are handed to it in the order of their places, in lists of any length.
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from service.audit.verification.anchors import Anchors, Keys
 from service.audit.verification.content import Contents
-from service.audit.verification.digest import Digest
-from service.audit.verification.line import HASH_BYTES, Line
+from service.audit.verification.digest import Digest, digest
+from service.audit.verification.line import Line
 from service.audit.verification.numbers import Numbers
-from service.audit.verification.piece import ID, VALUES, Buried, Row
+from service.audit.verification.piece import VALUES, Buried, Row
 from service.audit.verification.report import Finding, Findings, Kind, Report
 from service.seal.checkpoint import Verifier
 from service.seal.leaf import Value, leaves_of
@@ -49,21 +50,22 @@ class Verification:
         if isinstance(piece, Buried):
             self._bury(piece)
             return
-        self._rows += len(piece)
-        self._walk(piece)
-        self._contents.take(piece)
-        self._numbers.take(piece)
+        held = digest(piece, self.cuts(self._line.next + len(piece)))
+        if held is None or not self.accept(held):
+            self._step(piece)
 
-    def accept(self, digest: Digest) -> bool:
+    def cuts(self, until: int = sys.maxsize) -> Sequence[int]:
+        """The sizes up to one at which the log is held against a checkpoint: those that are still ahead."""
+        return self._line.cuts(until)
+
+    def accept(self, held: Digest) -> bool:
         """Look at the digest of the next rows; False where the rows themselves have to be taken."""
-        leaves, chains = hashes_in(digest.leaves), hashes_in(digest.chains)
-        if not self._line.joins(digest.first, leaves[0], chains[0]):
+        if not self._line.joins(held.first, held.stretches):
             return False
-        before = [None] * (len(leaves) - len(digest.ids))
-        self._line.accept(leaves, chains, [*before, *digest.ids])
-        self._rows += len(leaves)
-        self._contents.take(digest.told)
-        self._numbers.note(digest.numbered)
+        self._line.accept(held.stretches, held.last)
+        self._rows += held.count
+        self._contents.take(held.told)
+        self._numbers.note(held.numbered)
         return True
 
     def report(self) -> Report:
@@ -89,22 +91,13 @@ class Verification:
         self._contents.bury(piece.first, len(piece.leaves))
         self._line.bury(piece.first, piece.leaves)
 
-    def _walk(self, rows: Sequence[Row]) -> None:
-        try:
-            leaves = leaves_of(row[VALUES] for row in rows)
-        except (TypeError, ValueError, OverflowError):  # what a sealed row never holds
-            self._step([leaf_of(row[VALUES]) for row in rows], rows)
-            return
-        chains = self._line.chains(leaves)
-        if self._line.fits(rows, leaves, chains):
-            self._line.accept(leaves, chains, [row[ID] for row in rows])
-        else:
-            self._step(leaves, rows)
-
-    def _step(self, leaves: Sequence[bytes | None], rows: Sequence[Row]) -> None:
+    def _step(self, rows: Sequence[Row]) -> None:
         """Go row by row, where a list is not as it should be."""
-        for row, leaf in zip(rows, leaves, strict=True):
-            self._line.take(row, leaf)
+        for row in rows:
+            self._line.take(row, leaf_of(row[VALUES]))
+        self._rows += len(rows)
+        self._contents.take(rows)
+        self._numbers.take(rows)
 
 
 def verify(
@@ -121,11 +114,6 @@ def verify(
     for piece in pieces:
         verification.take(piece)
     return verification.report()
-
-
-def hashes_in(joined: bytes) -> list[bytes]:
-    """Hashes that stand one after another."""
-    return [joined[start : start + HASH_BYTES] for start in range(0, len(joined), HASH_BYTES)]
 
 
 def leaf_of(values: Sequence[Value]) -> bytes | None:

@@ -18,6 +18,12 @@ VERSION = b"\x01"
 """The first byte of all that is sealed: AES-256-GCM, then the nonce, then the ciphertext with its tag."""
 
 
+BLOCK = 64
+"""Bytes that SHA-256 takes at a time, to which HMAC fills a key up."""
+INNER, OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
+INNER_FILL, OUTER_FILL = INNER[:1] * BLOCK, OUTER[:1] * BLOCK
+
+
 class ContentUnreadable(ServiceError):
     """Sealed bytes do not open: another key, another subject or event, or they were changed."""
 
@@ -70,7 +76,16 @@ def open_text(data_key: bytes, event_id: str, sealed: bytes) -> str:
 
 def commitment(salt: bytes, text: str) -> bytes:
     """What a row keeps of a text: HMAC-SHA256, 32 bytes; nobody guesses a text by it who lacks the salt."""
-    return hmac.digest(salt, _utf8(text), "sha256")
+    return mac(salt, _utf8(text))
+
+
+def mac(key: bytes, data: bytes) -> bytes:
+    """HMAC-SHA256 (RFC 2104) out of two plain hashes: half of what OpenSSL takes to look HMAC up."""
+    if len(key) > BLOCK:
+        return hmac.digest(key, data, "sha256")
+    fill = len(key)
+    inner = sha256(key.translate(INNER) + INNER_FILL[fill:] + data).digest()
+    return sha256(key.translate(OUTER) + OUTER_FILL[fill:] + inner).digest()
 
 
 def _seal(key: bytes, data: bytes, belongs_to: str) -> bytes:

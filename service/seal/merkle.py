@@ -83,8 +83,7 @@ class Peaks:
             self._wait(roots[-1], height)
         if len(roots) == 1:
             return ()
-        pairs = iter(roots)
-        return [sha256(NODE + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
+        return paired(roots)
 
     def _wait(self, root: bytes, height: int) -> None:
         self._at.extend([b""] * (height + 1 - len(self._at)))
@@ -95,6 +94,27 @@ def tiles_of(height: int, first: int, roots: Sequence[bytes]) -> list[Tile]:
     """Name roots of a height that tiles have, the first of which has index `first`."""
     level = height // TILE_HEIGHT
     return [Tile(level, index, root) for index, root in enumerate(roots, first)]
+
+
+def subtrees_over(first: int, leaves: Sequence[bytes]) -> list[tuple[int, bytes]]:
+    """The `(height, root)` of the fewest perfect subtrees over the leaves `first`, ..., leftmost first."""
+    before: list[tuple[int, bytes]] = []
+    behind: list[tuple[int, bytes]] = []
+    height, roots = 0, leaves
+    while roots:
+        if first & 1:
+            before.append((height, roots[0]))
+            roots, first = roots[1:], first + 1
+        if len(roots) & 1:
+            behind.append((height, roots[-1]))
+        roots, first, height = paired(roots), first >> 1, height + 1
+    return before + behind[::-1]
+
+
+def paired(roots: Sequence[bytes]) -> list[bytes]:
+    """The nodes over roots, two by two; an odd last one has none."""
+    pairs = iter(roots)
+    return [sha256(NODE + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
 
 
 def heights_of(size: int) -> list[int]:

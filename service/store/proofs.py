@@ -20,11 +20,11 @@ from service.store.engine import Ask, Script, StoreEngine, T
 from service.store.event import Event, event_of
 from service.store.listed import listed
 
-WINDOW = 5_000
-"""Places of the log that are read at a time."""
+WINDOW = 1_000
+"""Places of the log that are read at a time: what is made of them fits into a core's own memory."""
 BEFORE_ALL = -(1 << 63)
 
-Row = tuple[Any, ...]
+Row = Sequence[Any]
 """`(log_index, leaf_hash, chain_hash, *values of COLUMNS, text or None, salt or None, content state)`."""
 
 SEALED = QueryString(", ".join(f"event.{name}" for name in COLUMNS))
@@ -35,8 +35,11 @@ ROWS = (
     "SELECT event.log_index, event.leaf_hash, event.chain_hash, {}, content.query, content.salt, "
     "CASE WHEN content.log_index IS NULL THEN NULL WHEN content.query IS NOT NULL THEN 'clear' "
     "WHEN content.sealed IS NOT NULL THEN 'sealed' ELSE 'erased' END "
-    "FROM {} WHERE event.log_index >= {} AND event.log_index < {} ORDER BY event.log_index"
+    "FROM audit_event AS event LEFT JOIN audit_content AS content ON content.log_index = event.log_index "
+    "AND content.log_index >= {} AND content.log_index < {} "
+    "WHERE event.log_index >= {} AND event.log_index < {} ORDER BY event.log_index"
 )
+"""The bounds are told twice: PostgreSQL then reads both tables in order and looks up no content by itself."""
 NEXT = (
     "SELECT min(place) FROM (SELECT min(log_index) AS place FROM audit_event WHERE log_index >= {} "
     "UNION ALL SELECT min(first) FROM audit_tombstone WHERE last >= {}) AS places"
@@ -102,7 +105,7 @@ class Proofs:
 
     async def window(self, start: int, end: int) -> Sequence[Sequence[Row] | Left]:
         """The places of a window; what is left of the buried is read last, so that none is missed."""
-        rows = await self._engine.tuples(QueryString(ROWS, SEALED, JOINED, start, end))
+        rows = await self._engine.tuples(QueryString(ROWS, SEALED, start, end, start, end))
         if len(rows) == end - start:
             return [rows]
         found = await self._engine.tuples(QueryString(LEFT, start, end))

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from bisect import bisect_left
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
@@ -26,20 +27,23 @@ MANY = 50_000
 
 ENDED = "A process that verified the log was ended from outside."
 
+SHARE = 8 * WINDOW
+"""Places that a process is given at a time."""
+
 Scanned = Digest | Sequence[Row] | Left
 
 
 class Scanning(Struct, frozen=True):
     """Which database is read, by how many processes, and how much they give way to others (0 to 19).
 
-    `many` is the least number of events it is done for, `window` how many are read at a time.
+    `many` is the least number of events it is done for, `share` how many places a process is given at a time.
     """
 
     url: str
     processes: int
     niceness: int = 0
     many: int = MANY
-    window: int = WINDOW
+    share: int = SHARE
 
 
 class _Scanner:
@@ -49,10 +53,19 @@ class _Scanner:
         self._runner = asyncio.Runner()
         self._proofs = Proofs(self._runner.run(open_reading(url)))
 
-    def scan(self, start: int, end: int) -> Sequence[Scanned]:
-        """The places of a window."""
-        pieces = self._runner.run(self._proofs.window(start, end))
-        return [piece if isinstance(piece, Left) else digest(piece) or piece for piece in pieces]
+    def scan(self, start: int, end: int, cuts: Sequence[int]) -> Sequence[Scanned]:
+        """The places of a share, a window at a time."""
+        return self._runner.run(self._scan(start, end, cuts))
+
+    async def _scan(self, start: int, end: int, cuts: Sequence[int]) -> Sequence[Scanned]:
+        windows = [(first, min(first + WINDOW, end)) for first in range(start, end, WINDOW)]
+        return [_in_short(piece, cuts) for window in windows for piece in await self._proofs.window(*window)]
+
+
+def _in_short(piece: Sequence[Row] | Left, cuts: Sequence[int]) -> Scanned:
+    if isinstance(piece, Left):
+        return piece
+    return digest(piece, cuts) or [*map(tuple, piece)]  # a driver's own records cannot leave the process
 
 
 _own: list[_Scanner] = []
@@ -60,9 +73,11 @@ _own: list[_Scanner] = []
 
 
 async def scanned(
-    proofs: Proofs, scanning: Scanning, size: int
+    proofs: Proofs, scanning: Scanning, size: int, cuts: Sequence[int] = ()
 ) -> AsyncGenerator[tuple[int, Sequence[Scanned]]]:
-    """The windows that are full in a log of `size` places, in order: where each ends, and what is in it.
+    """The shares that are full in a log of `size` places, in order: where each ends, and what is in it.
+
+    At each of `cuts`, sizes of the log in order, what is handed over can be held against a checkpoint.
 
     Raises:
         DatabaseError: the database did not answer, or a process was ended.
@@ -78,23 +93,24 @@ async def scanned(
                 len(ahead) <= 2 * scanning.processes
                 and (start := await _due(proofs, scanning, end, size)) >= 0
             ):
-                end = start + scanning.window
-                ahead.append((end, asyncio.wrap_future(pool.submit(_scan, start, end))))
+                end = start + scanning.share
+                within = cuts[bisect_left(cuts, start) : bisect_left(cuts, end)]
+                ahead.append((end, asyncio.wrap_future(pool.submit(_scan, start, end, within))))
             if not ahead:
                 return
-            until, window = ahead.popleft()
-            yield until, await window
+            until, share = ahead.popleft()
+            yield until, await share
     except BrokenExecutor as error:
         raise DatabaseError(ENDED) from error
     finally:
         await asyncio.to_thread(pool.shutdown, cancel_futures=True)
-        await asyncio.gather(*(window for _, window in ahead), return_exceptions=True)
+        await asyncio.gather(*(share for _, share in ahead), return_exceptions=True)
 
 
 async def _due(proofs: Proofs, scanning: Scanning, end: int, size: int) -> int:
-    """Where the next window begins; negative where none is full."""
+    """Where the next share begins; negative where none is full."""
     start = await proofs.following(end)
-    return start if start is not None and start + scanning.window <= size else -1
+    return start if start is not None and start + scanning.share <= size else -1
 
 
 def _begin(url: str, niceness: int) -> None:
@@ -113,5 +129,5 @@ def _follow_parent() -> None:
         os._exit(1)
 
 
-def _scan(start: int, end: int) -> Sequence[Scanned]:
-    return _own[0].scan(start, end)
+def _scan(start: int, end: int, cuts: Sequence[int]) -> Sequence[Scanned]:
+    return _own[0].scan(start, end, cuts)

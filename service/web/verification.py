@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from functools import partial
+from itertools import takewhile
 
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
@@ -15,7 +16,6 @@ from msgspec import Struct
 
 from service.audit.signing import LogKey
 from service.audit.verification.digest import Digest
-from service.audit.verification.line import HASH_BYTES
 from service.audit.verify import Buried, Keys, Kind, Report, Verification, Verifier
 from service.auth.permissions import Action
 from service.errors import Conflict
@@ -80,12 +80,26 @@ async def _take_scanned(database: Database, verification: Verification, scanning
     if scanning is None or first is None or first < 0 or size < scanning.many:
         return BEFORE_ALL
     end = BEFORE_ALL
-    async with aclosing(scanned(database.proofs, scanning, size)) as windows:
-        async for until, pieces in windows:
-            for piece in pieces:
-                await _take(database.proofs, verification, piece)
+    async with aclosing(scanned(database.proofs, scanning, size, verification.cuts())) as shares:
+        async for until, pieces in shares:
+            await _take_all(database.proofs, verification, pieces)
             end = until
     return end
+
+
+async def _take_all(proofs: Proofs, verification: Verification, pieces: Sequence[Scanned]) -> None:
+    """Take what holds together at one go, and what does not as it is."""
+    while pieces:
+        done = await asyncio.to_thread(_accepted, verification, pieces)
+        for piece in pieces[done : done + 1]:
+            await _take(proofs, verification, piece)
+        pieces = pieces[done + 1 :]
+
+
+def _accepted(verification: Verification, pieces: Sequence[Scanned]) -> int:
+    """How many of these, from the first on, were digests that join."""
+    taken = takewhile(lambda piece: isinstance(piece, Digest) and verification.accept(piece), pieces)
+    return sum(1 for _ in taken)
 
 
 async def _take_rest(proofs: Proofs, verification: Verification, start: int) -> None:
@@ -94,12 +108,13 @@ async def _take_rest(proofs: Proofs, verification: Verification, start: int) -> 
 
 
 async def _take(proofs: Proofs, verification: Verification, piece: Scanned) -> None:
+    """Take a piece; the rows themselves where a digest of them does not join."""
     if not isinstance(piece, Digest):
         taken = Buried(piece.first, [*piece.leaves]) if isinstance(piece, Left) else piece
         await asyncio.to_thread(verification.take, taken)
-    elif not await asyncio.to_thread(verification.accept, piece):
-        for read in await proofs.window(piece.first, piece.first + len(piece.leaves) // HASH_BYTES):
-            await _take(proofs, verification, read)
+        return
+    for rows in await proofs.window(piece.first.index, piece.end):
+        await _take(proofs, verification, rows)
 
 
 class Verifying:

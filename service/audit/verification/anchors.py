@@ -5,6 +5,7 @@ can be meant.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from msgspec import Struct
 
@@ -55,6 +56,11 @@ class Anchors:
     def next(self) -> int | None:
         """The size of the next anchor; None behind the last."""
         return self._ahead[-1].checkpoint.size if self._ahead else None
+
+    def sizes(self, until: int) -> Sequence[int]:
+        """The sizes of those that are ahead, in order, up to one."""
+        ahead = (each.checkpoint.size for each in reversed(self._ahead))
+        return [*takewhile(until.__ge__, ahead)]
 
     @property
     def freshness(self) -> str:

@@ -4,7 +4,6 @@ Refuses to miss a text that went without a word: each commitment without content
 subject in the log, before or after.
 """
 
-import hmac
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +28,7 @@ from service.audit.verification.piece import (
 )
 from service.audit.verification.report import Findings, Kind
 from service.audit.verification.span import Span, joined, without
+from service.seal.content import mac
 from service.seal.leaf import canonical, leaf_hash
 
 ERASURE, RETENTION = "AUDIT_ERASURE", "AUDIT_RETENTION"
@@ -113,8 +113,13 @@ class Contents:
             self._announced += announced.ranges
 
 
-def calls_for_judgement(row: Row) -> bool:
-    """Whether a row whose text, if any, is the one that was said has to be judged by the whole log."""
+def judged_by_all(rows: Sequence[Row]) -> Sequence[Row]:
+    """Those that the whole log has to judge, where every text that is there is the one that was said."""
+    asked = [row for row in rows if row[TEXT] is None or row[ENTITY_TYPE] in ANNOUNCEMENTS]
+    return [tuple(row) for row in asked if _calls_for_judgement(row)]
+
+
+def _calls_for_judgement(row: Row) -> bool:
     if row[ENTITY_TYPE] in ANNOUNCEMENTS:
         return True
     wanting = row[COMMITMENT] is not None and row[STATE] != SEALED
@@ -125,7 +130,7 @@ def commits(commitment: object, salt: object, text: object) -> bool:
     """Whether a commitment is to this text under this salt."""
     if not isinstance(text, str) or not isinstance(salt, bytes):
         return False
-    return hmac.digest(salt, text.encode("utf-8", "surrogatepass"), "sha256") == commitment
+    return mac(salt, text.encode("utf-8", "surrogatepass")) == commitment
 
 
 def announced_by(row: Row) -> Announced:

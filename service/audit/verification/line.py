@@ -5,6 +5,7 @@ Refuses to stop at damage: behind it, the stored chain is what the next checkpoi
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import accumulate
 
 from msgspec import Struct
 
@@ -12,6 +13,7 @@ from service.audit.verification.anchors import Anchors
 from service.audit.verification.breaks import WINDOW, Break, Breaks, Entry
 from service.audit.verification.piece import CHAIN, ID, INDEX, LEAF, Row
 from service.audit.verification.report import Findings, Kind
+from service.audit.verification.stretch import Stretch, stretches_of
 from service.seal.leaf import GENESIS, chain_hash, chained
 from service.seal.merkle import EMPTY, Peaks
 
@@ -64,40 +66,30 @@ class Line:
         """The root of the tree; None where damage leaves none."""
         return None if self._damaged else self._peaks.root()
 
-    def chains(self, leaves: Sequence[bytes]) -> list[bytes]:
-        """The chains that these leaves would have if they came next."""
-        return chained(self._chain, leaves)
+    def cuts(self, until: int) -> Sequence[int]:
+        """The sizes up to one at which the log is held against a checkpoint: stretches have to end there."""
+        return self._anchors.sizes(until)
 
-    def fits(self, rows: Sequence[Row], leaves: Sequence[bytes], chains: Sequence[bytes]) -> bool:
-        """Whether rows are the next ones, whole and untouched, as far as the line tells."""
-        return (
-            self._known
-            and [row[LEAF] for row in rows] == leaves
-            and [row[CHAIN] for row in rows] == chains
-            and [row[INDEX] for row in rows] == [*range(self.next, self.next + len(rows))]
-        )
+    def joins(self, first: Entry, stretches: Sequence[Stretch]) -> bool:
+        """Whether stretches of which this is the first entry are the next ones."""
+        if not self._known or first.index != self.next:
+            return False
+        ends = [*accumulate((each.count for each in stretches), initial=self.next)]
+        linked = chain_hash(self._chain, first.leaf) == first.chain
+        return linked and {*self._anchors.sizes(ends[-1])} <= {*ends}
 
-    def joins(self, index: int, leaf: bytes, chain: bytes) -> bool:
-        """Whether an entry is the next one."""
-        return self._known and index == self.next and chain_hash(self._chain, leaf) == chain
-
-    def accept(self, leaves: Sequence[bytes], chains: Sequence[bytes], ids: Sequence[object]) -> None:
-        """Go on by entries that fit; `ids` are None where only leaves are left."""
-        first, done = self.next, 0
-        while done < len(leaves):
-            end = self._reach(len(leaves) - done)
-            self._peaks.extend(leaves[done : done + end])
-            done, self.next = done + end, self.next + end
-            self._chain = chains[done - 1]
+    def accept(self, stretches: Sequence[Stretch], last: Sequence[Entry]) -> None:
+        """Go on by stretches that join; `last` are the last entries of them."""
+        for stretch in stretches:
+            self._grow(stretch)
+            self.next, self._chain = self.next + stretch.count, stretch.chain
             self._pass_anchors()
         self._close()
-        start = max(0, len(leaves) - WINDOW)
-        last = zip(range(first + start, self.next), ids[start:], leaves[start:], chains[start:], strict=True)
-        self._recent.extend(Entry(*each) for each in last)
+        self._recent.extend(last)
         self._before, self._attested = None, self.next
 
     def bury(self, first: int, leaves: Sequence[bytes]) -> None:
-        """Go on by leaves of which no rows are left."""
+        """Go on by leaves without their rows."""
         if first < self.next:
             detail = "Leaves of removed events stand where events do."
             self._flaw(Kind.INSERTED, first, None, detail)
@@ -105,8 +97,9 @@ class Line:
         if first > self.next:
             self._open(first, Entry(first, None, EMPTY, EMPTY))
         if leaves:
-            attested = self._attested
-            self.accept(leaves, self.chains(leaves), [None] * len(leaves))
+            attested, chains = self._attested, chained(self._chain, leaves)
+            stretches = stretches_of(first, leaves, chains, self.cuts(first + len(leaves)))
+            self.accept(stretches, last_of(first, leaves, chains))
             self._attested = attested
 
     def take(self, row: Row, leaf: bytes | None) -> None:
@@ -207,10 +200,10 @@ class Line:
         self.flaws += 1
         self._findings.add(kind, index, event_id, detail)
 
-    def _reach(self, count: int) -> int:
-        """How many of these entries go before the next checkpoint has to be looked at."""
-        due = self._anchors.next
-        return count if due is None else min(count, due - self.next)
+    def _grow(self, stretch: Stretch) -> None:
+        """Take a stretch's leaves into the tree; where that is damaged, no place in it is any leaf's."""
+        for height, root in () if self._damaged else stretch.roots:
+            self._peaks.extend([root], height)
 
     def _pass_anchors(self) -> None:
         if self._anchors.next != self.next:
@@ -218,6 +211,13 @@ class Line:
         whole = self.flaws == self._flaws_at_anchor
         if self._known and self._anchors.pass_by(self.next, self.root, self._chain, whole=whole):
             self._flaws_at_anchor = self.flaws
+
+
+def last_of(first: int, leaves: Sequence[bytes], chains: Sequence[bytes]) -> Sequence[Entry]:
+    """The last entries of leaves that have no rows any more."""
+    end = first + len(leaves)
+    places = range(max(first, end - WINDOW), end)
+    return [Entry(place, None, leaves[place - first], chains[place - first]) for place in places]
 
 
 def hash_in(value: object) -> bytes:

@@ -59,6 +59,9 @@ class Numbers:
 
 def numbered_in(rows: Sequence[Row]) -> Mapping[str, Numbered]:
     """What each writer numbered in these rows."""
+    writers = {row[WRITER] for row in rows}
+    if len(writers) == 1:
+        return {writer: _numbered(rows) for writer in writers if type(writer) is str}
     by_writer = defaultdict[str, list[Row]](list)
     for row in rows:
         by_writer[row[WRITER]].append(row)
@@ -66,5 +69,5 @@ def numbered_in(rows: Sequence[Row]) -> Mapping[str, Numbered]:
 
 
 def _numbered(rows: Sequence[Row]) -> Numbered:
-    lows = (row[WRITER_LOW] for row in rows if type(row[WRITER_LOW]) is int)
-    return max(lows, default=0), spans_of(row[WRITER_SEQ] for row in rows if type(row[WRITER_SEQ]) is int)
+    lows = [row[WRITER_LOW] for row in rows if type(row[WRITER_LOW]) is int]
+    return max(lows, default=0), spans_of([row[WRITER_SEQ] for row in rows if type(row[WRITER_SEQ]) is int])

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from service.seal.leaf import COLUMNS
 
-Row = tuple[Any, ...]
+Row = Sequence[Any]
 """`(log_index, leaf_hash, chain_hash, *values of COLUMNS, text or None, salt or None, content state)`.
 
 The content state is None (nothing was ever kept), `clear`, `sealed` or `erased`. A text is given where it is

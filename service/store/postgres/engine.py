@@ -65,9 +65,10 @@ class PoolEngine(StoreEngine):
             return await self._use(partial(_follow_alone, script))
 
     async def tuples(self, querystring: QueryString) -> list[tuple[Any, ...]]:
-        """Run one SELECT that may take long; each row as a tuple."""
+        """Run one SELECT that may take long; each row is read as a tuple is."""
         sql, arguments = querystring.compile_string(engine_type=self.engine_type)
-        return [*map(tuple, await self._use(lambda line: line.fetch(sql, *arguments)))]
+        # The driver's own records: copying a million of them takes longer than hashing their texts.
+        return cast("list[tuple[Any, ...]]", await self._use(lambda line: line.fetch(sql, *arguments)))
 
     async def close(self) -> None:
         """Finish what was accepted and close the connections, by force where one does not come back."""

@@ -7,6 +7,7 @@ import pytest
 from msgspec import structs
 
 from service.audit.verification.digest import digest
+from service.audit.verification.piece import TEXT
 from service.audit.verify import Verification, verify
 from tests.service.audit.sealed import KEYS, Log
 from tests.service.audit.tampering import edit_with_its_leaf, naive_edit, stored_chain, stored_leaf
@@ -27,7 +28,7 @@ def in_short(rows, notes, outside):
     short = 0
     for start in range(0, len(rows), PART):
         part = rows[start : start + PART]
-        held = digest(part)
+        held = digest(part, verification.cuts())
         if held is not None and verification.accept(pickle.loads(pickle.dumps(held))):  # noqa: S301 - our own
             short += 1
         else:
@@ -59,6 +60,23 @@ def test_a_part_with_a_fault_is_looked_at_row_by_row(attack, at):
     assert {each.kind for each in report.findings} == {each.kind for each in whole(*given).findings}
     assert not report.valid
     assert short < 13
+
+
+def test_a_digest_that_passes_over_a_checkpoint_is_not_taken():
+    log = log_of(2)
+    rows, verification = rows_of(log), Verification(KEYS, log.notes)
+    assert not verification.accept(digest(rows))
+    assert not verification.accept(digest(rows, verification.cuts()[:-2]))
+    assert verification.accept(digest(rows, verification.cuts()))
+    assert verification.report().checkpoint_size == 200
+
+
+def test_a_text_of_another_kind_is_no_digest():
+    rows = rows_of(log_of(2))
+    assert rows[4][TEXT]
+    for other in ("another", b"text 4", 7):
+        changed = (*rows[4][:TEXT], other, *rows[4][TEXT + 1 :])
+        assert digest([*rows[:4], changed, *rows[5:]]) is None
 
 
 def test_nothing_has_no_digest_and_another_place_is_not_joined():

@@ -11,6 +11,7 @@ from service.seal.content import (
     ContentUnreadable,
     commitment,
     key_id,
+    mac,
     new_data_key,
     new_salt,
     open_text,
@@ -87,3 +88,13 @@ def test_sealed_bytes_that_are_no_text_are_unreadable():
 def test_a_master_key_is_named_by_eight_characters_of_its_hash():
     assert key_id(MASTER) == hashlib.sha256(MASTER).hexdigest()[:8]
     assert key_id(MASTER) != key_id(OTHER)
+
+
+@given(st.binary(max_size=200), st.binary(max_size=300))
+def test_the_mac_is_that_of_the_rfc(key, data):
+    assert mac(key, data) == hmac.digest(key, data, "sha256")
+
+
+@pytest.mark.parametrize("length", [0, 1, 32, 63, 64, 65])
+def test_the_mac_is_that_of_the_rfc_around_a_whole_block(length):
+    assert mac(b"k" * length, b"text") == hmac.digest(b"k" * length, b"text", "sha256")

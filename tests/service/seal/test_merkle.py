@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.seal.leaf import GENESIS
-from service.seal.merkle import TILE, Frontier, PathMalformed, Peaks, Tile, path_length, root_from_path
+from service.seal.merkle import (
+    TILE,
+    Frontier,
+    PathMalformed,
+    Peaks,
+    Tile,
+    path_length,
+    root_from_path,
+    subtrees_over,
+)
 from tests.service.seal import naive
 
 DATA = ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
@@ -76,6 +85,23 @@ def test_a_tree_grown_in_any_pieces_is_the_tree_grown_leaf_by_leaf(pieces):
         single.extend([leaf])
     assert whole.root() == single.root() == naive.root(leaves)
     assert whole.size == single.size == len(leaves)
+
+
+@given(st.lists(st.integers(0, 70), max_size=8))
+def test_a_tree_grown_by_the_subtrees_of_pieces_is_the_tree_grown_leaf_by_leaf(pieces):
+    peaks, leaves = Peaks(), naive.leaves(sum(pieces))
+    for piece in pieces:
+        for height, root in subtrees_over(peaks.size, leaves[peaks.size : peaks.size + piece]):
+            peaks.extend([root], height)
+    assert (peaks.size, peaks.root()) == (len(leaves), naive.root(leaves))
+
+
+def test_the_subtrees_over_leaves_are_as_few_as_can_be():
+    leaves = naive.leaves(256)
+    assert [height for height, _ in subtrees_over(0, leaves)] == [8]
+    assert [height for height, _ in subtrees_over(3, leaves[:8])] == [0, 2, 1, 0]
+    assert [height for height, _ in subtrees_over(5, leaves[:20])] == [0, 1, 3, 3, 0]
+    assert subtrees_over(7, []) == []
 
 
 def test_every_size_has_the_root_of_the_rfc():

@@ -137,7 +137,7 @@ async def by_digests(url: str, outside: str) -> Report:
         known_size=await database.proofs.known_size(),
     )
     async for piece in database.proofs.pieces(window=64):
-        held = None if isinstance(piece, Left) else digest(piece)
+        held = None if isinstance(piece, Left) else digest(piece, verification.cuts())
         if held is None or not verification.accept(held):
             verification.take(Buried(piece.first, [*piece.leaves]) if isinstance(piece, Left) else piece)
     await database.close()
@@ -269,7 +269,7 @@ def count_up(done):
 async def by_processes(url: str, outside: str) -> Report:
     database = await open_database(url, VAULT)
     try:
-        return await verify_log(database, keys_of(KEY), [outside], Scanning(url, 2, many=1, window=64))
+        return await verify_log(database, keys_of(KEY), [outside], Scanning(url, 2, many=1, share=64))
     finally:
         await database.close()
 
@@ -293,7 +293,7 @@ async def drained(windows):
 async def test_a_process_that_is_ended_is_no_verdict(stock, copy):
     database = await open_database(copy(stock.now), VAULT)
     try:
-        windows = scanned(database.proofs, Scanning(copy(stock.now), 1, window=10), UNDER)
+        windows = scanned(database.proofs, Scanning(copy(stock.now), 1, share=10), UNDER)
         await anext(windows)
         for child in multiprocessing.active_children():
             child.kill()
