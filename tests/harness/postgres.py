@@ -112,6 +112,12 @@ class Postgres:
         """Let it go on."""
         self._signal(signal.SIGCONT)
 
+    @property
+    def processor_seconds(self) -> float:
+        """What the processes that run now have had of the processors since they began."""
+        assert self._process, "not started"
+        return sum(map(_processor_seconds, (self._process.pid, *_children(self._process.pid))))
+
     def _signal(self, number: int) -> None:
         assert self._process, "not started"
         # The postmaster first, so that it starts nobody meanwhile; each backend has a group of its own.
@@ -162,6 +168,14 @@ def _as_nobody_special() -> list[str]:
 
 def _children(pid: int) -> list[int]:
     return [int(found) for found in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _processor_seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _free_port() -> int:
