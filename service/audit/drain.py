@@ -29,9 +29,9 @@ NAME = "audit"
 BATCH = 500
 """Rows a transaction of a living process."""
 BACKLOG = 1_000
-"""The same of what a dead one left, and"""
+"""Rows of a dead one that make a transaction, and"""
 BYTES = 4 << 20
-"""the size of their entries; some more at most."""
+"""bytes of their entries that do; some more at most."""
 SLICE = 50
 """Rows that are read at once: the interpreter is held for no longer than a turn would notice."""
 
