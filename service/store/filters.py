@@ -87,10 +87,9 @@ def source_of(filters: Filters) -> Source:
 def where(filters: Filters, dialect: str, *, often: bool = False) -> QueryString:
     """What is asked of each event; `often` as `counted` has found it."""
     source = source_of(filters)
-    form = WORDS[OFTEN if often else dialect]
     parts = [
         *_conditions(filters, source.moment, HIDDEN[dialect]),
-        *_words(filters.q, source.place, form, dialect),
+        *_words(filters.q, source.place, f"{dialect}, often" if often else dialect),
     ]
     return QueryString(" AND ".join("{}" for _ in parts) or "1 = 1", *parts)
 
@@ -116,28 +115,36 @@ def _value(name: str, given: str) -> QueryString | str:
     return QueryString(SUBJECT, text, text) if name == "actor" and not isinstance(given, SubjectId) else text
 
 
-OFTEN = "sqlite, often"
+HAVING = "{} IN (SELECT content.log_index FROM audit_content AS content WHERE content.words @> {})"
 WORDS: Mapping[str, str] = MappingProxyType(
     {
-        OFTEN: "EXISTS (SELECT 1 FROM audit_words WHERE rowid = {} AND audit_words MATCH {})",
         "sqlite": "{} IN (SELECT rowid FROM audit_words WHERE audit_words MATCH {})",
-        "postgres": "{} IN (SELECT content.log_index FROM audit_content AS content WHERE content.words @> "
-        "string_to_array({}, ' '))",
+        "sqlite, often": "EXISTS (SELECT 1 FROM audit_content AS content WHERE content.log_index = {} "
+        "AND parley_says(content.query, {}))",
+        "postgres": HAVING,
+        "postgres, often": HAVING,
     }
 )
 """Few events are found by their words and put in order; where there are many, events are asked for theirs."""
-MANY = 10_000
-COUNTED = "SELECT count(*) AS found FROM (SELECT 1 FROM audit_words WHERE audit_words MATCH {} LIMIT {})"
+MANY = 3_000
+"""Texts with the words from which on there are many: of a million, either way takes as long then."""
+COUNTED: Mapping[str, str] = MappingProxyType(
+    {
+        "sqlite": "SELECT count(*) AS found FROM "
+        "(SELECT 1 FROM audit_words WHERE audit_words MATCH {} LIMIT {})",
+        "postgres": "EXPLAIN (FORMAT JSON) SELECT 1 FROM audit_content WHERE words @> {} LIMIT {}",
+    }
+)
+"""SQLite counts at once; PostgreSQL says what its statistics let it expect, which takes no counting."""
 
 
 def counted(filters: Filters, dialect: str) -> QueryString | None:
-    """Ask whether as many as `MANY` texts have the words; None where that makes no difference."""
-    # PostgreSQL keeps statistics and sees by itself.
-    words = words_of(storable(filters.q)) if filters.q and dialect == "sqlite" else ()
-    return QueryString(COUNTED, _quoted(words, dialect), MANY) if words else None
+    """Ask whether as many as `MANY` texts have the words; None where no words are asked for."""
+    words = words_of(storable(filters.q)) if filters.q else ()
+    return QueryString(COUNTED[dialect], _listed(words, dialect), MANY) if words else None
 
 
-def _words(q: str | None, place: QueryString, form: str, dialect: str) -> Iterator[QueryString]:
+def _words(q: str | None, place: QueryString, form: str) -> Iterator[QueryString]:
     """All words must be there; a text without any is found nowhere."""
     if q is None:
         return
@@ -145,9 +152,10 @@ def _words(q: str | None, place: QueryString, form: str, dialect: str) -> Iterat
     if not words:
         yield QueryString("1 = 0")
         return
-    yield QueryString(form, place, _quoted(words, dialect))
+    yield QueryString(WORDS[form], place, _listed(words, form))
 
 
-def _quoted(words: Sequence[str], dialect: str) -> str:
-    quote = '"' if dialect == "sqlite" else ""
-    return " ".join(f"{quote}{word}{quote}" for word in words)
+def _listed(words: Sequence[str], form: str) -> QueryString:
+    if form == "sqlite":
+        return QueryString("{}", " ".join(f'"{word}"' for word in words))
+    return QueryString("{}" if form.startswith("sqlite") else "string_to_array({}, ' ')", " ".join(words))

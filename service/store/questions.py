@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import Struct, structs
 from piccolo.querystring import QueryString
 
@@ -114,11 +115,14 @@ SUMS = QueryString(
     "SUM(event.count * event.cost_micros) AS cost_micros"
 )
 PAGE = (
-    "SELECT page.moment, page.place, {} FROM (SELECT {} AS place, {} AS moment FROM {} WHERE {} "
-    'ORDER BY {} DESC, {} DESC LIMIT {}) AS page JOIN "AuditEvent" AS shown ON shown."logIndex" = page.place '
+    "SELECT page.moment, page.place, {} FROM ({} "
+    'ORDER BY 2 DESC, 1 DESC LIMIT {}) AS page JOIN "AuditEvent" AS shown ON shown."logIndex" = page.place '
     "ORDER BY page.moment DESC, page.place DESC"
 )
 """The page first, from the tables and their indexes; only then the view, for its rows alone."""
+FOUND = "SELECT {} AS place, {} AS moment FROM {} WHERE {}"
+SET_APART = MappingProxyType({"sqlite": "{}", "postgres": "SELECT place, moment FROM ({} OFFSET 0) AS found"})
+"""Few by their words: PostgreSQL would go through all events in their order until it has a page of them."""
 USAGE = (
     "SELECT 0 AS part, {} AS label, {} FROM {} WHERE {} GROUP BY 2 "
     "UNION ALL SELECT 1, NULL, {} FROM audit_event AS event WHERE {}"
@@ -171,7 +175,10 @@ class Questions:
 
     async def _often(self, filters: Filters) -> bool:
         query = counted(filters, self._engine.engine_type)
-        return query is not None and int((await self._engine.ask(query))[0]["found"]) >= MANY
+        if query is None:
+            return False
+        (found,) = await self._engine.ask(query)
+        return (found["found"] if "found" in found else expected(found["QUERY PLAN"])) >= MANY
 
     async def pages(self, filters: Filters, size: int = EXPORT_PAGE) -> AsyncGenerator[Sequence[Event]]:
         """All events, newest first, a page at a time; the first page comes even where it is empty.
@@ -237,7 +244,16 @@ def page_query(
     key = source.moment, source.place
     if after:
         meant = QueryString("{} AND ({}, {}) < ({}, {})", meant, *key, *after)
-    return QueryString(PAGE, COLUMNS, source.place, source.moment, source.tables, meant, *key, limit)
+    found = QueryString(FOUND, source.place, source.moment, source.tables, meant)
+    if filters.q is not None and not often:
+        found = QueryString(SET_APART[dialect], found)
+    return QueryString(PAGE, COLUMNS, found, limit)
+
+
+def expected(plan: str) -> int:
+    """How many rows PostgreSQL expects by a plan of its own (EXPLAIN's JSON)."""
+    (whole,) = msgspec.json.decode(plan, type=list[dict[str, Any]])
+    return int(whole["Plan"]["Plan Rows"])
 
 
 TABLES = MappingProxyType({Grouping.TOOL: CALLS_OR_NONE, Grouping.USER: ACTORS})

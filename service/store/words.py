@@ -24,6 +24,18 @@ def words_of(text: str) -> Sequence[str]:
     return tuple(distinct)
 
 
+def says(text: object, words: str) -> bool:
+    """Whether a text has all of these words, given with blanks between; what is no text has none."""
+    if not isinstance(text, str):
+        return False
+    asked = words.split()
+    folded = text.lower()
+    # Most texts are told apart by what is no part of them at all, several times as fast as by their words.
+    if text.isascii() and not all(word in folded for word in asked):
+        return False
+    return {*words_of(text)}.issuperset(asked)
+
+
 def _plain(text: str) -> list[str]:
     """The same, several times as fast."""
     return text.encode().translate(PLAIN).decode().split()

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from service.errors import DatabaseError
 from service.store.sqlite.faults import CLOSED, primary_code, translated
 from service.store.sqlite.lock import FileLock
+from service.store.words import says
 
 T = TypeVar("T")
 
@@ -111,6 +112,7 @@ def connect(path: Path, pragmas: Sequence[str], busy_timeout: float) -> Locking:
     uri = f"file:{quote(bytes(path))}?mode=rw"
     connection = sqlite3.connect(uri, timeout=busy_timeout, isolation_level=None, uri=True, factory=Locking)
     connection.lock = FileLock(path, busy_timeout)
+    connection.create_function("parley_says", 2, says, deterministic=True)
     try:
         for pragma in pragmas:
             _set(connection, pragma, time.monotonic() + busy_timeout)

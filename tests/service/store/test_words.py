@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.store.words import LONGEST, WORD, words_of
+from service.store.words import LONGEST, WORD, says, words_of
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,28 @@ def test_plain_text_has_the_words_that_the_long_way_finds(text):
 def test_a_word_is_a_word_by_itself(text):
     for word in words_of(text):
         assert words_of(word) == (word,) or len(word) == LONGEST
+
+
+FEW = st.text(st.sampled_from("aAbB1 _-ßé\ufb01"), max_size=30)
+
+
+@given(FEW, FEW)
+def test_a_text_says_the_words_that_are_among_its_own(text, asked):
+    words = words_of(asked)
+    assert says(text, " ".join(words)) is ({*words} <= {*words_of(text)})
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "said"),
+    [
+        ("How MUCH did we spend?", "spend how", True),
+        ("How much did we spend?", "pen", False),
+        ("Straße", "strasse", True),
+        ("a" * 300, "a" * LONGEST, True),
+        ("a" * 300, "a" * (LONGEST - 1), False),
+        (None, "spend", False),
+        (b"spend", "spend", False),
+    ],
+)
+def test_a_text_says_whole_words_in_any_case_and_order(text, words, said):
+    assert says(text, words) is said
