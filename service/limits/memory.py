@@ -17,7 +17,7 @@ from service.limits.demand import MILLISECOND, Demand, Kind, Part, Rule, Verdict
 from service.limits.leases import Holders
 from service.limits.old_memory import MemoryLimiter
 from service.limits.quantities import Flow
-from service.limits.state import Key, Live, Moment, State, key_of
+from service.limits.state import LONGEST, Key, Live, Moment, State, key_of, short
 
 __all__ = ["MemoryLimiter", "MemoryStore"]
 
@@ -143,11 +143,13 @@ class MemoryStore:
         return self._now
 
     def _seats(self, demand: Demand, now: int) -> list[Seat]:
-        moment, tag, queues = Moment(now, demand.lease), demand.tag, self._queues
+        moment, tag, queues = Moment(now, demand.lease), short(demand.tag), self._queues
         seats: list[Seat] = []
         for part in demand.parts:
-            key = key_of(tag, part)
-            queue = queues.get(part.rule.window_ms)
+            rule, subject = part.rule, part.subject
+            # as key_of does, without a call for each part
+            key = (tag, rule.name, subject if len(subject) <= LONGEST else short(subject))
+            queue = queues.get(rule.window_ms)
             state = queue.get(key) if queue else None
             seats.append((state, part, moment, key, queue, None) if state else self._seat(part, moment, key))
         return seats

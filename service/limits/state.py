@@ -80,19 +80,12 @@ class State(Protocol):
 
 def key_of(tag: str, part: Part) -> Key:
     """Whose state a part is about. Equal keys share it."""
-    subject = part.subject
-    return (
-        tag if len(tag) <= LONGEST else short(tag),
-        part.rule.name,
-        subject if len(subject) <= LONGEST else short(subject),
-    )
+    return short(tag), part.rule.name, short(part.subject)
 
 
 def short(text: str) -> str:
     """Return a text that takes bounded room: itself, or its digest where it is long."""
+    if len(text) <= LONGEST:
+        return text
     # names may hold lone surrogates, which have no UTF-8
-    return (
-        text
-        if len(text) <= LONGEST
-        else blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
-    )
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
