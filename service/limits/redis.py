@@ -232,9 +232,13 @@ class _Lines:
 
     async def _open(self) -> _Line:
         line = _Line(self._factory.make_connection())
-        await line.open()
-        # Every new line may lead to another server: the epoch is begun anew there before anything is decided.
-        met = await self.greet(line)
+        try:
+            await line.open()
+            # A new line may lead to another server: the epoch is begun anew there before anything is decided.
+            met = await self.greet(line)
+        except BaseException:
+            await line.close()
+            raise
         self.trusted = self.trusted or met.epoch
         return line
 

@@ -81,7 +81,9 @@ class Redis:
     def _client(self, *words: str | int) -> subprocess.CompletedProcess[str]:
         program = [need("redis-cli"), "-h", "127.0.0.1", "-p", str(self.port), *map(str, words)]
         given = environment({"REDISCLI_AUTH": PASSWORD})
-        return subprocess.run(program, env=given, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            program, env=given, capture_output=True, text=True, check=False, errors="backslashreplace"
+        )
 
     def _signal(self, number: int) -> None:
         assert self._process, "not started"
