@@ -21,7 +21,8 @@ class AuditRow(Struct, frozen=True, kw_only=True, tag="row", gc=False):
     """One row. `created_at` is microseconds since 1970 (UTC), `metadata` canonical JSON.
 
     `writer`, `writer_seq` and `writer_low` say where it was journaled: by whom, as which number from 1, and
-    the least number that was not closed then; None where it was not.
+    the least number that was not closed then; None where it was not. `lease` names what was put aside for it,
+    `charged_micros` is what budgets are charged.
     """
 
     id: str
@@ -44,6 +45,8 @@ class AuditRow(Struct, frozen=True, kw_only=True, tag="row", gc=False):
     metadata: str
     query: str | None = None
     created_at: int
+    lease: str | None = None
+    charged_micros: int = 0
     writer: str | None = None
     writer_seq: int | None = None
     writer_low: int | None = None
@@ -73,6 +76,8 @@ def row_of(record: TurnRecord) -> AuditRow:
         metadata=canonical(metadata(record)),
         query=opening.query,
         created_at=opening.opened_at,
+        lease=opening.reserved.lease if opening.reserved else None,
+        charged_micros=record.charged_micros,
     )
 
 
@@ -127,6 +132,19 @@ def _spent(record: TurnRecord) -> dict[str, Any]:
         "usage": record.usage.told(),
         "cost": record.cost_micros / 1_000_000,
         "pricedAs": sorted({call.priced_as for call in record.model_calls if call.priced_as}),
+        "budget": _budget(record),
+    }
+
+
+def _budget(record: TurnRecord) -> Mapping[str, Any] | None:
+    """What was put aside and what was charged; null where nothing was put aside."""
+    reserved = record.opening.reserved
+    if not reserved:
+        return None
+    return {
+        "lease": reserved.lease,
+        "reservedMicros": reserved.micros,
+        "chargedMicros": record.charged_micros,
     }
 
 

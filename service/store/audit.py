@@ -12,6 +12,7 @@ from piccolo.querystring import QueryString
 from service.seal.merkle import Frontier
 from service.seal.vault import Vault
 from service.store import log, subjects
+from service.store.budgets.settling import Charge, settle
 from service.store.engine import Ask, Load, Script, StoreEngine
 from service.store.listed import listed
 from service.store.row import AuditRow
@@ -20,9 +21,12 @@ from service.store.text import storable
 from service.store.weighing import Weighed, weigh
 from telemetry.recorder import microseconds
 
+SUBJECT_ID, ROLE = EVENT.index("subject_id"), EVENT.index("role")
 SLICE = 32
 """Rows that are weighed at once, before others may go on."""
-NEWEST = QueryString("SELECT max(id) AS id FROM audit_event")
+NEWEST = QueryString(
+    "SELECT max(id) AS id, EXISTS (SELECT 1 FROM budget_ledger) AS budgeted FROM audit_event"
+)
 PRESENT = "SELECT id FROM audit_event WHERE id IN ({})"
 LOG_ID = QueryString("SELECT log_id FROM audit_log")
 SET_ASIDE = "SELECT id FROM audit_quarantine WHERE id = {}"
@@ -110,6 +114,8 @@ class AuditStore:
             *(None if erased else self._vault.seal(raw, row_id), microseconds()),
         )
         yield Load("audit_quarantine", QUARANTINE, [values])
+        if row.lease:  # it is in no sum: what was put aside for it goes back
+            yield from settle([Charge(row_id, None, None, 0, 0, row.lease)], self._dialect)
 
 
 def appended(
@@ -125,20 +131,31 @@ def appended(
 def _placed(
     weighed: Sequence[Weighed], vault: Vault, dialect: str, frontier: Frontier
 ) -> Script[tuple[Frontier, Sequence[Weighed]]]:
-    fresh = yield from _fresh(weighed, dialect)
+    (newest,) = yield Ask(NEWEST)
+    fresh = yield from _fresh(weighed, newest["id"], dialect)
     if not fresh:
         return frontier, ()
     named = yield from subjects.named(_asked(fresh), vault, dialect, microseconds())
     sealed = seal(fresh, named, (yield from log.head(frontier)))
     yield from _loaded(sealed, dialect)
+    if newest["budgeted"] and (charges := _charges(fresh, sealed)):
+        yield from settle(charges, dialect)
     return sealed.frontier, fresh
 
 
-def _fresh(batch: Sequence[Weighed], dialect: str) -> Script[Sequence[Weighed]]:
+def _charges(fresh: Sequence[Weighed], sealed: Sealed) -> Sequence[Charge]:
+    """What is new and costs something, or had money put aside for it."""
+    return [
+        Charge(row.id, event[SUBJECT_ID], event[ROLE], row.created_at, row.charged, row.lease)
+        for row, event in zip(fresh, sealed.events, strict=True)
+        if row.charged or row.lease
+    ]
+
+
+def _fresh(batch: Sequence[Weighed], newest: str | None, dialect: str) -> Script[Sequence[Weighed]]:
     """Those that are not there: above the greatest id nothing needs to be looked for."""
-    (newest,) = yield Ask(NEWEST)
     # Compared as both databases do: the order of UTF-8's bytes is that of the characters' numbers.
-    old = [row.id for row in batch if row.id <= newest["id"]] if newest["id"] is not None else ()
+    old = [row.id for row in batch if row.id <= newest] if newest is not None else ()
     if not old:
         return batch
     present = {row["id"] for row in (yield Ask(QueryString(PRESENT, listed(dialect, old))))}

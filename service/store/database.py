@@ -10,6 +10,7 @@ from piccolo.querystring import QueryString
 from service.errors import DatabaseAway, DatabaseError
 from service.seal.vault import Vault
 from service.store.audit import AuditStore
+from service.store.budgets.ledger import BudgetLedger
 from service.store.checkpoints import Checkpoints
 from service.store.conversations import ConversationStore
 from service.store.engine import StoreEngine
@@ -55,6 +56,7 @@ class Database:
         self.opening = Opening(engine, vault)
         self.checkpoints = Checkpoints(engine)
         self.proofs = Proofs(engine)
+        self.budgets = BudgetLedger(engine, vault)
 
     async def ping(self) -> None:
         """Ask the database for a sign of life, for two seconds; does not wait for writes.

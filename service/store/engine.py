@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from enum import Enum
 from typing import Any, NoReturn, TypeVar
 
 from msgspec import Struct
@@ -46,6 +47,15 @@ class Load(Struct, frozen=True):
     rows: Sequence[tuple[object, ...]]
 
 
+class Queue(Enum):
+    """Whose scripts run one after another, over all processes; on SQLite all do."""
+
+    LOG = "log"
+    """The audit's sequencer."""
+    MONEY = "money"
+    """The budgets' ledger. Who has the log may wait for it, never the other way round."""
+
+
 Script = Generator[Ask | Load, list[dict[str, Any]], T]
 """Steps of one transaction, each drawn once the one before is done; what it returns is the result."""
 
@@ -82,7 +92,7 @@ class StoreEngine(Engine[Any]):
 
     def __init__(self, engine_type: str, min_version_number: float) -> None:
         self.current_transaction = ContextVar[Any]("parley_transaction", default=None)
-        self._turnstile, self._sequence = Turnstile(), Turnstile()
+        self._turnstile = Turnstile()
         self.reading = Outage(self._read, PROMPT_SECONDS)
         self.writing = Outage(self._begin_and_end, beneath=self.reading)
         super().__init__(engine_type=engine_type, min_version_number=min_version_number)
@@ -138,8 +148,8 @@ class StoreEngine(Engine[Any]):
         """Run all batches, in order, in the open transaction or else in one of their own: all or nothing."""
 
     @abstractmethod
-    async def run_script(self, script: Callable[[], Script[T]]) -> T:
-        """Run a script in a transaction of its own; scripts run one after another, over all processes.
+    async def run_script(self, script: Callable[[], Script[T]], queue: Queue = Queue.LOG) -> T:
+        """Run a script in a transaction of its own; those of a queue run one after another.
 
         Raises:
             DatabaseError: Nothing of it lasts, or nobody knows whether it does.

@@ -1,4 +1,4 @@
-"""Forgetting a person: texts, name, key, conversations, kept answers and API keys go; the events stay.
+"""Forgetting a person: texts, name, key, conversations, kept answers, API keys and budgets go; events stay.
 
 Refuses somebody under legal hold, and a name that nobody has. What lingers in the database's files is
 `scrub`'s part.
@@ -16,6 +16,7 @@ from service.errors import NotFound
 from service.seal.vault import Vault
 from service.store import holds, subjects
 from service.store.audit import appended
+from service.store.budgets import books
 from service.store.engine import Ask, Script, StoreEngine
 from service.store.lexicon import unlisted
 from service.store.postgres.engine import TRANSACTIONS
@@ -55,6 +56,7 @@ TURNS = (
 )
 CONVERSATIONS = "DELETE FROM conversation WHERE user_id = {} RETURNING id"
 ANSWERS = "DELETE FROM idempotency_claim WHERE user_id = {} RETURNING id"
+BUDGETS = "DELETE FROM budget_ledger WHERE scope = 'user' AND subject = {}"
 KEYS = "DELETE FROM api_key WHERE user_id = {} RETURNING id"
 REMEMBER = (
     "INSERT INTO audit_erased (user_digest, erased_at) VALUES ({}, {}) "
@@ -132,6 +134,8 @@ class Erasures:
         yield Ask(QueryString(SUBJECT, subject_id))
         forgotten = yield from _taken(user, subject_id, int(counted["events"]))
         yield from self._remembered(user, now)
+        yield from books.lock(self._dialect)
+        yield Ask(QueryString(BUDGETS, subject_id))
         yield from appended([tell(forgotten)], self._vault, self._dialect)
         return forgotten
 

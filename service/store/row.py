@@ -117,6 +117,16 @@ class AuditRow(Protocol):
         ...
 
     @property
+    def lease(self) -> str | None:
+        """What money was put aside under for it: its own id, or a chunk's; None where none was."""
+        ...
+
+    @property
+    def charged_micros(self) -> int:
+        """What budgets are charged where that is more than the cost: of a turn whose end nobody saw."""
+        ...
+
+    @property
     def writer(self) -> str | None:
         """The journal it comes from; None where it was never journaled."""
         ...

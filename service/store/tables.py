@@ -150,6 +150,32 @@ class RevokedSession(Table, tablename="revoked_session"):
     expires_at = BigInt()
 
 
+class BudgetLedger(Table, tablename="budget_ledger"):
+    """What one user, role or all have spent and put aside in a day or a month, in micro-dollars.
+
+    Its key is scope, subject and period together, which Piccolo has no word for.
+    """
+
+    scope = Text(primary_key=True)
+    subject = Text()
+    period = Text()
+    spent = BigInt()
+    reserved = BigInt()
+    told = BigInt()
+
+
+class BudgetReservation(Table, tablename="budget_reservation"):
+    """Money that is put aside for a turn, or a chunk of it for a process; `accounts` is JSON text."""
+
+    id = Text(primary_key=True)
+    writer = Text()
+    amount = BigInt()
+    returned = BigInt()
+    accounts = Text()
+    state = Text()
+    expires_at = BigInt()
+
+
 TABLES: tuple[type[Table], ...] = (
     AuditEvent,
     AuditContent,
@@ -162,6 +188,8 @@ TABLES: tuple[type[Table], ...] = (
     ConversationTurn,
     IdempotencyClaim,
     RevokedSession,
+    BudgetLedger,
+    BudgetReservation,
 )
 
 

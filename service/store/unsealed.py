@@ -61,6 +61,8 @@ class Unsealed(Struct, frozen=True, kw_only=True):
     metadata: str
     created_at: int
     query: str | Erased | None
+    lease: None = None
+    charged_micros: int = 0
     writer: None = None
     writer_seq: None = None
     writer_low: None = None

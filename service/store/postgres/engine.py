@@ -14,7 +14,7 @@ from piccolo.querystring import QueryString
 
 from service import failpoint
 from service.errors import DatabaseError
-from service.store.engine import MISSED, UNDONE, Ask, Batch, Load, Script, StoreEngine
+from service.store.engine import MISSED, UNDONE, Ask, Batch, Load, Queue, Script, StoreEngine, Turnstile
 from service.store.postgres.faults import CLOSED, DRIVER, FORM, translated
 from service.store.postgres.line import Line, Lines, Stateless
 
@@ -40,8 +40,9 @@ SERVER_SETTINGS = {
 }
 TRANSACTIONS = 7_270_126_600
 """Key of the advisory lock that lets transactions run one after another; the same in every version."""
-SCRIPTS = 7_270_126_602
-"""Key of the advisory lock that lets scripts do so: the audit's sequencer."""
+SCRIPTS, MONEY = 7_270_126_602, 7_270_126_603
+"""Keys of the advisory locks that let scripts do so: the audit's sequencer, and the budgets' ledger."""
+LOCKS = {Queue.LOG: SCRIPTS, Queue.MONEY: MONEY}
 
 
 class PoolEngine(StoreEngine):
@@ -50,19 +51,21 @@ class PoolEngine(StoreEngine):
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
         self._closed = False
+        self._sequences = {queue: Turnstile() for queue in Queue}
         super().__init__(engine_type="postgres", min_version_number=13)
 
     async def write(self, *batches: Batch) -> None:
         """Run all batches, in order, in the open transaction or else in one of their own: all or nothing."""
         await self._use(partial(_run_batches if self._held() else _run_batches_alone, batches))
 
-    async def run_script(self, script: Callable[[], Script[T]]) -> T:
-        """Run a script on a connection of its own, under an advisory lock."""
+    async def run_script(self, script: Callable[[], Script[T]], queue: Queue = Queue.LOG) -> T:
+        """Run a script on a connection of its own, under its queue's advisory lock."""
+        lock = LOCKS[queue]
         if self._held():
-            return await self._use(partial(_follow, script))
+            return await self._use(partial(_follow, script, lock))
         # They would wait for each other on the server, each on a connection that others need.
-        async with self._sequence.passed():
-            return await self._use(partial(_follow_alone, script))
+        async with self._sequences[queue].passed():
+            return await self._use(partial(_follow_alone, script, lock))
 
     async def tuples(self, querystring: QueryString) -> list[tuple[Any, ...]]:
         """Run one SELECT that may take long; each row is read as a tuple is."""
@@ -185,15 +188,15 @@ async def _run_batches_alone(batches: Sequence[Batch], line: Line) -> None:
     await commit(line)
 
 
-async def _follow_alone(script: Callable[[], Script[T]], line: Line) -> T:
+async def _follow_alone(script: Callable[[], Script[T]], lock: int, line: Line) -> T:
     await line.execute("BEGIN")
-    result = await _follow(script, line)
+    result = await _follow(script, lock, line)
     await commit(line)
     return result
 
 
-async def _follow(script: Callable[[], Script[T]], line: Line) -> T:
-    await line.execute(f"SELECT pg_advisory_xact_lock({SCRIPTS})")
+async def _follow(script: Callable[[], Script[T]], lock: int, line: Line) -> T:
+    await line.execute(f"SELECT pg_advisory_xact_lock({lock})")
     failpoint.reached("store.script.begun")
     steps = script()
     try:

@@ -34,6 +34,8 @@ KEPT = MappingProxyType(
         "idempotency_claim": ALL,
         "revoked_session": ALL,
         "api_key": ALL,
+        "budget_ledger": ALL,
+        "budget_reservation": ALL,
     }
 )
 """What both need. Nothing that an audit's table holds can be changed or removed by it."""

@@ -14,7 +14,7 @@ from piccolo.querystring import QueryString
 
 from service import failpoint
 from service.errors import DatabaseError
-from service.store.engine import MISSED, Ask, Batch, Load, Script, StoreEngine
+from service.store.engine import MISSED, Ask, Batch, Load, Queue, Script, StoreEngine
 from service.store.sqlite.connection import Connection, rows, tuples
 from service.store.sqlite.transaction import alone, begin, commit, immediately, inside, roll_back
 
@@ -51,8 +51,9 @@ class WalEngine(StoreEngine):
         """Run all batches, in order, in the open transaction or else in one of their own: all or nothing."""
         await self._write(partial(_run_batches, batches))
 
-    async def run_script(self, script: Callable[[], Script[T]]) -> T:
-        """Run a script on the writer's thread, under the write lock."""
+    async def run_script(self, script: Callable[[], Script[T]], queue: Queue = Queue.LOG) -> T:
+        """Run a script on the writer's thread, under the write lock, whatever its queue."""
+        del queue
         return await self._write(partial(_follow, script, self.engine_type))
 
     async def ask(self, querystring: QueryString) -> list[dict[str, Any]]:

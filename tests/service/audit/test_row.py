@@ -6,10 +6,11 @@ import pytest
 
 from service.audit.access import Access, Look
 from service.audit.access import row_of as row_of_access
+from service.audit.interrupted import record_of
 from service.audit.row import metadata, row_of
 from service.store.database import open_database
 from telemetry.failure import Code
-from telemetry.record import Ending, Outcome, ToolOutcome
+from telemetry.record import Ending, Outcome, Reserved, ToolOutcome
 from tests.harness.records import CANARY, TRACE_ID, a_tool_call, an_opening, answered, failed, refused
 
 
@@ -37,10 +38,29 @@ def test_the_row_of_an_answer():
         "count": 1,
         "query": CANARY,
         "created_at": 1_764_000_000_123_456,
+        "lease": None,
+        "charged_micros": 1200,
         "writer": None,
         "writer_seq": None,
         "writer_low": None,
     }
+
+
+def test_what_was_put_aside_and_charged():
+    reserved = Reserved(lease="chunk-1", micros=5_000)
+    record = answered(opening=an_opening(reserved=reserved))
+    row = row_of(record)
+    assert (row.lease, row.charged_micros) == ("chunk-1", 1_200)
+    assert msgspec.json.decode(row.metadata)["budget"] == {
+        "lease": "chunk-1",
+        "reservedMicros": 5_000,
+        "chargedMicros": 1_200,
+    }
+
+
+def test_a_turn_whose_end_nobody_saw_is_charged_all_that_was_put_aside():
+    row = row_of(record_of(an_opening(reserved=Reserved(lease="turn-1", micros=5_000))))
+    assert (row.cost_micros, row.charged_micros) == (0, 5_000)
 
 
 def test_the_metadata_of_an_answer():
@@ -60,6 +80,7 @@ def test_the_metadata_of_an_answer():
         },
         "cost": 0.0012,
         "pricedAs": ["claude-sonnet-5-5"],
+        "budget": None,
         "timestamp": "2025-11-24T16:00:00.123Z",
         "outcome": "answered",
         "category": None,

@@ -27,6 +27,8 @@ class Row(Struct, frozen=True, kw_only=True):
     count: int = 1
     metadata: str = '{"outcome":"answered"}'
     query: str | None = "How much did we spend?"
+    lease: str | None = None
+    charged_micros: int = 0
     writer: str | None = None
     writer_seq: int | None = None
     writer_low: int | None = None
