@@ -37,6 +37,7 @@ FURTHER = frozenset(
         "AGENT_AUDIT_CHECKPOINT_LOG", "AGENT_AUDIT_CHECKPOINT_WEBHOOK", "AGENT_AUDIT_RETENTION_DAYS",
         "AGENT_SECRET_KEY_PREVIOUS", "AGENT_RATE_LIMIT_ADDRESS", "AGENT_RATE_LIMIT_TENANT",
         "AGENT_RATE_LIMIT_MODELS", "AGENT_RATE_LIMIT_TOOLS", "AGENT_RATE_LIMIT_CONCURRENCY",
+        "AGENT_AUTH_STALE_MS",
     }
 )  # fmt: skip
 """What came to the contract's, each for something that the contract promises without naming its setting."""

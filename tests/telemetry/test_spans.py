@@ -3,14 +3,16 @@ import json
 from contextlib import suppress
 
 import pytest
+from msgspec import structs
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from telemetry import names
 from telemetry.failure import Code, Failure
 from telemetry.record import Attempt, Decision, Outcome, RateLimit, Usage
+from telemetry.spans import of_turn
 from telemetry.testing import MemorySink
-from tests.harness.records import CALLER
+from tests.harness.records import CALLER, an_opening, answered
 from tests.harness.sdk import span_of, traced
 from tests.harness.tree import tree
 from tests.telemetry.turns import ROUTE, Gone, Late, Refused, recorder
@@ -237,3 +239,10 @@ def test_content_is_told_only_where_it_was_asked_for(kept):
     quiet, telling = (span.attributes for span in kept.get_finished_spans())
     assert "canary" not in str(quiet)
     assert json.loads(telling[names.INPUT_MESSAGES])[0]["parts"][0]["content"].startswith("canary")
+
+
+def test_who_was_let_in_without_a_look_is_told_so():
+    opening = an_opening()
+    stale = structs.replace(opening, caller=structs.replace(opening.caller, stale=True))
+    assert of_turn(answered(opening=stale))[names.AUTH_STALE] is True
+    assert names.AUTH_STALE not in of_turn(answered(opening=opening))

@@ -48,6 +48,14 @@ def refused(service, _, proxy):
 
 
 @contextmanager
+def unheard(service, _, proxy):
+    """Commits are done, but nobody hears so."""
+    proxy.mode = Mode.LOSE_COMMITS
+    yield service
+    proxy.mode = Mode.PASS
+
+
+@contextmanager
 def locked(service):
     """A file that another program writes to, for long."""
     path = service.cwd / "var" / "parley.db"
@@ -171,6 +179,20 @@ def test_answers_go_on_while_the_server_is_away(proxied, own, away):
     assert {line["requestId"] for line in stale} == {*told.talks[begun], *told.turns[2 : 2 + MANY]}
     assert ask(service, "Hello", key=unseen).status_code == 200
     told.ask(begun)
+
+
+def test_answers_go_on_while_the_answers_to_commits_are_lost(proxied, own):
+    service, proxy, _ = proxied
+    told = Told(service)
+    before = told.ask()["conversationId"]
+    with unheard(service, own, proxy):
+        told.ask_many()
+        wait(lambda: readiness(service)[0] == "degraded", seen=service.said)
+        told.ask_many()
+        told.ask(before, streamed=True)
+        told.ask(before)
+        wait(lambda: proxy.lost >= 3, seen=service.said)
+    all_is_there_once(told)
 
 
 def test_answers_go_on_while_another_program_locks_the_file(start_service):

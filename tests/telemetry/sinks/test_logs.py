@@ -3,6 +3,7 @@ import logging
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from config.settings import Logs, Settings
 from telemetry import names
@@ -217,3 +218,11 @@ def test_what_nobody_foresaw_keeps_its_stack_whoever_is_at_fault(unforeseen, sta
     failure = Failure(code=Code.INVALID_REQUEST, stack="at line 1", unforeseen=unforeseen)
     record = answered(ending=Ending(Outcome.FAILED, failure))
     assert [line.fields["stack"] for line in lines(record) if "stack" in line.fields] == [stack] * 2
+
+
+@pytest.mark.parametrize("record", [answered, failed], ids=lambda record: record.__name__)
+def test_who_was_let_in_without_a_look_is_told_so(record):
+    opening = an_opening()
+    stale = structs.replace(opening, caller=structs.replace(opening.caller, stale=True))
+    assert ending(record(opening=stale)).fields["authStale"] is True
+    assert "authStale" not in ending(record(opening=opening)).fields
