@@ -89,6 +89,9 @@ AUDIT_OLDEST_AGE = "parley.audit.oldest_age"  # s, of the oldest row that waits
 AUDIT_ROWS = "parley.audit.rows"  # events in the log
 AUDIT_BYTES = "parley.audit.bytes"  # By, of the journal
 DISK_FREE = "parley.disk.free"  # By, where the journal is
+BUDGET_USED = "parley.budget.used"  # {budget}; part of 1 that the fullest is used, put aside included
+BUDGET_REFUSALS = "parley.budget.refusals"  # {budget}
+BUDGET_DRIFT = "parley.budget.drift"  # micro-dollars that the ledger is off the events: 0
 LOG_LINES = "parley.log.lines"  # {type}
 SINK_FAILURES = "parley.sink.failures"  # {sink}; a sink raised, or dropped what it was told
 
@@ -118,11 +121,14 @@ JOURNAL_UNSAFE = "journal_unsafe"  # it lies where it may not last, or cannot be
 AUDIT_CHECKPOINT = "audit_checkpoint"  # a signed note over the log, to be kept elsewhere
 CHECKPOINT_UNTOLD = "checkpoint_untold"  # a place that checkpoints are told to did not take one
 JOURNAL_MENDED = "journal_mended"  # it can be written again
+LIMITS_DEGRADED = "limits_degraded"  # the shared store is away: each process decides by its share
+LIMITS_RESTORED = "limits_restored"
+BUDGET_THRESHOLD = "budget_threshold"  # a budget passed 50, 80 or 100 %, put aside included
 FOREIGN = "log"  # a library's own line
 
 LOG_TYPES = (
     COMPLETED, FAILED, ERROR, REFUSED, RATE_LIMITED, DENIED,
     SERVICE_STARTED, SERVICE_STOPPED, SINK_FAILED, REQUEST_FAILED, MODEL_UNPRICED, SETTLE_FAILED,
     KEYS_UNFETCHED, JOURNAL_STRANGE, JOURNAL_UNSAFE, JOURNAL_MENDED, AUDIT_CHECKPOINT,
-    CHECKPOINT_UNTOLD, FOREIGN,
+    CHECKPOINT_UNTOLD, LIMITS_DEGRADED, LIMITS_RESTORED, BUDGET_THRESHOLD, FOREIGN,
 )  # fmt: skip
