@@ -64,6 +64,7 @@ def build_sinks(
             keys=derived.journals,
             tell=partial(_tell, others),
             sealing=sealing,
+            finished=database.budgets.finish,
         )
     return sinks
 

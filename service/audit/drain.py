@@ -5,7 +5,7 @@ Refuses to stop at one row: a batch that is refused is halved until the row to b
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from logging import ERROR, WARNING
 from pathlib import Path
@@ -36,6 +36,9 @@ SLICE = 50
 """Rows that are read at once: the interpreter is held for no longer than a turn would notice."""
 
 T = TypeVar("T")
+
+Finished = Callable[[str], Awaitable[None]]
+"""Told by its name that all of a dead writer's rows are in the log; to be told again is harmless."""
 
 
 class Rows(Protocol):
@@ -70,11 +73,25 @@ class Settled(Struct, frozen=True):
         return Settled(self.fresh | other.fresh, self.aside + other.aside, self.lost + other.lost)
 
 
-class Drain:
-    """Commits rows and keeps the ledger; `tell` hears the record of each turn whose process died."""
+async def _unheard(writer: str) -> None:
+    """Nobody needs to hear it."""
+    del writer
 
-    def __init__(self, rows: Rows, ledger: Ledger, tell: Callable[[TurnRecord], None]) -> None:
-        self._rows, self._ledger, self._tell = rows, ledger, tell
+
+class Drain:
+    """Commits rows and keeps the ledger; `tell` hears the record of each turn whose process died.
+
+    `finished` hears of each dead process whose rows are all there.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        ledger: Ledger,
+        tell: Callable[[TurnRecord], None],
+        finished: Finished = _unheard,
+    ) -> None:
+        self._rows, self._ledger, self._tell, self._finished = rows, ledger, tell, finished
         self._strange: set[str] = set()
 
     async def commit(self, rows: Sequence[AuditRow]) -> Settled:
@@ -137,6 +154,8 @@ class Drain:
                 last = max(last, *(row.writer_seq or 0 for row in rows))
                 await convoy.send(self._adopted(rows), partial(_forget, estate, upto))
         await self._finish(estate, last)
+        if not estate.foreign:
+            await self._finished(estate.writer)
         await asyncio.to_thread(estate.done)
         if estate.foreign or estate.damaged:
             self._report(estate)

@@ -16,7 +16,7 @@ from config.settings import Settings
 from service import failpoint
 from service.audit.book import CAPACITY, NAME, UNKEPT, Book
 from service.audit.clerk import PAUSES, Clerk, Estates, Sealing
-from service.audit.drain import Drain, Rows
+from service.audit.drain import Drain, Finished, Rows
 from service.audit.floods import SECONDS, Floods
 from service.audit.journal import Journal, volume
 from service.audit.journal.owner import SEGMENT_BYTES
@@ -44,12 +44,16 @@ class Log(Rows, Protocol):
 
 
 class Equipment(Struct, frozen=True, kw_only=True):
-    """What the house gives the audit: where rows go, the journal's keys, who hears of interrupted turns."""
+    """What the house gives the audit: where rows go, the journal's keys, who hears of interrupted turns.
+
+    `finished` hears of each dead process whose rows are all in the log.
+    """
 
     rows: Log
     keys: Sequence[bytes]
     tell: Callable[[TurnRecord], None]
     sealing: Sealing | None = None
+    finished: Finished | None = None
 
 
 class AuditSink:
@@ -94,6 +98,11 @@ class AuditSink:
         """Write a row, whatever it is about."""
         self.book.close(row)
         self._wake()
+
+    @property
+    def writer(self) -> str | None:
+        """The name of this process's journal; None where it has none."""
+        return self.book.journal.writer if self.book.journal else None
 
     @property
     def fault(self) -> str:
@@ -144,7 +153,8 @@ class AuditSink:
         _cautioned(folder)
         self.book.journal = Journal.open(folder, given.keys[0], log_id, segment_bytes=self._segment_bytes)
         self.book.size_of_log = lambda: given.rows.size
-        drain = Drain(given.rows, self.book.ledger, given.tell)
+        hear = (given.finished,) if given.finished else ()
+        drain = Drain(given.rows, self.book.ledger, given.tell, *hear)
         estates = Estates(folder, given.keys, log_id)
         self._clerk = Clerk(self.book, drain, given.sealing, estates, self._pauses)
         self._clerk.wake()  # a row may wait already

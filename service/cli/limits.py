@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from config.settings import Limits
-from service.cli import asking
+from service.cli import asking, rebuild
 from service.cli.asking import Desk, plain
 from service.web.parameters import Nothing
 
@@ -20,6 +20,7 @@ def add(commands: Any) -> None:
     )
     parser = asking.verb(verbs, "show", "show the limits of every role, or of one user", _show, Nothing)
     parser.add_argument("user", nargs="?", type=asking.text, help="whose; in the role that user had last")
+    rebuild.add(verbs)
 
 
 async def _show(desk: Desk) -> int:
