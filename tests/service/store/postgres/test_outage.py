@@ -5,9 +5,10 @@ import signal
 
 import pytest
 
-from service.errors import DatabaseError
+from service.errors import DatabaseAway, DatabaseError
 from service.store.database import open_database
 from tests.harness.sql import ask
+from tests.harness.waiting import PATIENCE
 from tests.service.store.rows import batch_of
 
 
@@ -28,6 +29,16 @@ async def everything_fails(database):
         assert "127.0.0.1" not in caught.value.detail
 
 
+async def noticed(database):
+    """Wait until it is known to be back: callers are not the ones who find out."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await database.ping()
+            except DatabaseAway:
+                await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])
 async def test_a_server_that_stops_and_starts_again(server, database, url, how):
     await database.audit.append(batch_of("before", 10))
@@ -35,7 +46,7 @@ async def test_a_server_that_stops_and_starts_again(server, database, url, how):
     await everything_fails(database)
     await asyncio.to_thread(server.start)
     await database.audit.append([*batch_of("before", 10), *batch_of("after", 10)])
-    await database.ping()
+    await noticed(database)
     assert len(ask(url, "SELECT id FROM audit_event")) == 20
 
 
