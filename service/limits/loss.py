@@ -110,6 +110,8 @@ class SharedStore:
 
     async def settle(self, demand: Demand, verdict: Verdict, spent: int) -> None:
         """Give back what is held; where the store is away, it hears of it when it is back."""
+        if verdict.denied:
+            return
         await self._own.settle(demand, verdict, spent)
         # What was decided alone has no moment by the store's clock: it may hold its leases, nothing else.
         theirs = demand if verdict.store == self.name else only(demand, Kind.LEASE)

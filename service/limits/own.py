@@ -41,7 +41,7 @@ class Own:
     def __init__(self, replicas: int, memory: Callable[[], MemoryStore] = MemoryStore) -> None:
         self._replicas, self._memory = replicas, memory
         self._live, self._owed = memory(), memory()
-        self._tickets: OrderedDict[object, Ticket] = OrderedDict()
+        self._tickets: OrderedDict[int, tuple[Verdict, Ticket]] = OrderedDict()
 
     def note(self, demand: Demand, verdict: Verdict) -> None:
         """Count what the shared store admitted."""
@@ -66,7 +66,8 @@ class Own:
         """Give back what this process counted, whoever decided."""
         leases = only(demand, Kind.LEASE)
         lost = ((self._live, leases, Verdict(standings=(), at=0, store=ALONE)),)
-        for store, asked, recorded in self._tickets.pop(_name(demand, verdict), lost):
+        _, ticket = self._tickets.pop(id(verdict), (verdict, lost))
+        for store, asked, recorded in ticket:
             await store.settle(asked, recorded, spent)
 
     async def reset(self, demand: Demand) -> None:
@@ -99,7 +100,8 @@ class Own:
     def _keep(self, demand: Demand, verdict: Verdict, ticket: Ticket) -> None:
         if all(part.rule.kind is Kind.COUNT for part in demand.parts):
             return
-        self._tickets[_name(demand, verdict)] = ticket
+        # By the very object, which is kept so that no other has its id: two verdicts may look the same.
+        self._tickets[id(verdict)] = verdict, ticket
         while len(self._tickets) > MOST_TICKETS:
             self._tickets.popitem(last=False)
 
@@ -107,10 +109,6 @@ class Own:
 def only(demand: Demand, kind: Kind) -> Demand:
     """Return a demand for those parts alone that are of one kind."""
     return replace(demand, parts=tuple(part for part in demand.parts if part.rule.kind is kind))
-
-
-def _name(demand: Demand, verdict: Verdict) -> object:
-    return verdict.store, verdict.at, demand.tag, demand.lease
 
 
 @lru_cache(maxsize=10_000)
