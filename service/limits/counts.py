@@ -85,7 +85,7 @@ class Log(Struct, gc=False):
             state.trim(now - rule.window_ms * MILLISECOND)
         used = min(len(state.times) for state in states)
         newest = [state.times[len(state.times) - used :] for state in states]
-        return cls(rule, times=array("q", map(min, *newest)))
+        return cls(rule, times=array("q", map(min, zip(*newest, strict=True))))
 
     def cover(self, other: Self) -> None:
         """Of the newest admissions the later, and so on: at no moment fewer count than in either."""

@@ -69,7 +69,7 @@ def _nothing() -> "array[int]":
 
 
 class Flow(Struct, gc=False):
-    """How far a key is paid for: `since` and `owed`, made of what was before the open demands, and of these."""
+    """How far a key is paid for: `since`, `owed`; the open demands that make it, and what was before them."""
 
     rule: Rule
     until: int = 0
