@@ -16,9 +16,10 @@
     |- UpstreamError                something about the model's API
     |  |- UpstreamFailed 500 · UpstreamOverloaded 500 · UpstreamRateLimited 429
     |  '- UpstreamUnreachable 503 · UpstreamTimeout 503
-    |- TurnTimeout 504 · ShutDown 503   end a turn that runs
+    |- TurnTimeout 504 · ShutDown 503 · BudgetSpent 402 · TokensSpent 429   end a turn that runs
     '- ToolFailed                   told to the model, never to the client
        |- ToolUnknown               there is none of that name
+       |- ToolLimited               it was run as often as the caller may
        '- ToolBroken                the same, where the arguments were good
     ClientGone                      nobody listens any more; no error of anybody
 
@@ -30,7 +31,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from telemetry.failure import RULES, Category, Code, Failure, FieldError, words_of
-from telemetry.record import Ending, Outcome, RateLimit
+from telemetry.record import Allowance, Ending, Outcome, RateLimit
 
 SERVER_ERROR = 500
 TRANSIENT = {408, 409}
@@ -124,8 +125,9 @@ class RateLimited(Refusal):
 
     code = Code.RATE_LIMITED
 
-    def __init__(self, limit: RateLimit) -> None:
-        super().__init__(f"The policy {limit.policy!r} is used up.", retry_after_ms=limit.retry_after_ms)
+    def __init__(self, limit: RateLimit, detail: str = "") -> None:
+        said = detail or f"The policy {limit.policy!r} is used up."
+        super().__init__(said, retry_after_ms=limit.retry_after_ms)
         self.limit = limit
 
 
@@ -243,6 +245,18 @@ class TurnTimeout(ServiceError):
     outcome = Outcome.TIMED_OUT
 
 
+class BudgetSpent(ServiceError):
+    """A turn that runs has used the money put aside for it."""
+
+    code = Code.OVER_BUDGET
+
+
+class TokensSpent(ServiceError):
+    """A turn that runs gets no more tokens."""
+
+    code = Code.TOKENS_LIMITED
+
+
 class ShutDown(ServiceError):
     """The process ended before the turn did."""
 
@@ -260,6 +274,12 @@ class ToolUnknown(ToolFailed):
     """The model made up a tool; its name is no label anywhere."""
 
     code = Code.NOT_FOUND
+
+
+class ToolLimited(ToolFailed):
+    """The tool was run as often as the caller may; it was not run."""
+
+    code = Code.RATE_LIMITED
 
 
 class ToolBroken(ToolFailed):
@@ -321,9 +341,16 @@ def text_of(failure: Failure, limit: RateLimit | None = None) -> str:
     if failure.code is Code.OVER_BUDGET:
         return OVER_BUDGET_TEXT
     if failure.code in ALLOWANCES and limit:
-        allowed = ALLOWANCES[failure.code].format(limit=limit.limit, window=window_in_words(limit.window_ms))
+        by = _refusing(failure.code, limit)
+        allowed = ALLOWANCES[failure.code].format(limit=by.limit, window=window_in_words(by.window_ms))
         return f"Rate limit exceeded. You can {allowed}. Please wait a moment and try again."
     return TEXTS[failure.category]
+
+
+def _refusing(code: Code, limit: RateLimit) -> RateLimit | Allowance:
+    """The policy that a code speaks of: a turn that was let in may still run out of tokens."""
+    tokens = (each for each in limit.allowances if each.policy == "tokens")
+    return next(tokens, limit) if code is Code.TOKENS_LIMITED else limit
 
 
 def classify(error: BaseException) -> Failure:

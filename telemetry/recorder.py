@@ -100,6 +100,10 @@ class OpenToolCall:
         """It gave no result; `failure` is None where it was cut short through nobody's fault."""
         self.call = structs.replace(self.call, outcome=ToolOutcome.FAILED, failure=failure)
 
+    def denied(self, failure: Failure) -> None:
+        """It was not run, by a policy's word."""
+        self.call = structs.replace(self.call, outcome=ToolOutcome.DENIED, failure=failure)
+
     def close(self) -> ToolCall:
         """Freeze it."""
         self.call = structs.replace(self.call, seconds=self._clock() - self._began)
@@ -147,6 +151,11 @@ class OpenTurn:
     def tools_ran(self) -> bool:
         """Whether a tool ran, after which the model may not be asked the same again."""
         return bool(self._tool_calls)
+
+    @property
+    def cost_micros(self) -> int:
+        """What the turn has cost so far, in millionths of a US dollar."""
+        return sum(call.cost_micros for call in self._model_calls)
 
     @contextmanager
     def model_call(self, model: str, attributes: spans.Attributes) -> Generator[OpenModelCall]:

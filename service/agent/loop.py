@@ -5,14 +5,16 @@ run a tool for an answer that ended otherwise, cut off by its length say: its ar
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from msgspec import Struct, structs
 
-from service.agent import patience
+from service.agent import patience, worst
 from service.agent.channel import Channel
 from service.agent.cost import Prices
 from service.agent.events import Began, Text, ToolEnded, ToolStarted
+from service.agent.granted import Allowing, Unlimited
 from service.agent.hold import Message
 from service.agent.model import (
     Answering,
@@ -26,7 +28,7 @@ from service.agent.model import (
     TextPiece,
     ToolUse,
 )
-from service.errors import ToolFailed, UpstreamFailed, classify
+from service.errors import ToolFailed, ToolLimited, UpstreamFailed, classify
 from telemetry import names
 from telemetry.record import ToolCall, ToolOutcome
 from telemetry.recorder import OpenModelCall, OpenTurn
@@ -48,6 +50,23 @@ class Tools(Protocol):
         ...
 
 
+class Allowed(Struct, frozen=True):
+    """Tools that are run as far as a turn is allowed to."""
+
+    tools: Tools
+    allowing: Allowing
+
+    @property
+    def definitions(self) -> Sequence[Mapping[str, Any]]:
+        """Those of the tools."""
+        return self.tools.definitions
+
+    async def run(self, name: str, arguments: object) -> str:
+        """Run one; raises ToolLimited too."""
+        await self.allowing.tool(name)
+        return await self.tools.run(name, arguments)
+
+
 class Agent(Struct, frozen=True):
     """What answers: a model, its tools, what it costs, and how often it may ask for tools in one turn."""
 
@@ -57,20 +76,27 @@ class Agent(Struct, frozen=True):
     max_rounds: int
 
 
-async def converse(agent: Agent, turn: OpenTurn, prompt: Prompt, channel: Channel) -> Sequence[Message]:
+async def converse(
+    agent: Agent, turn: OpenTurn, prompt: Prompt, channel: Channel, allowing: Allowing | None = None
+) -> Sequence[Message]:
     """Answer one question, saying each event as it comes; return what was said after the prompt.
+
+    `allowing` is asked before every call but the first, and before every tool.
 
     Raises:
         ServiceError: when the model's API fails, or asks for tools in more rounds than allowed.
     """
-    messages = list(prompt.messages)
+    messages, allowing = list(prompt.messages), allowing or Unlimited()
     for rounds_left in range(agent.max_rounds, -1, -1):
-        reply = await _ask(agent, turn, structs.replace(prompt, messages=tuple(messages)), channel)
+        asked = structs.replace(prompt, messages=tuple(messages))
+        if rounds_left < agent.max_rounds:
+            await allowing.call(partial(worst.of_call, asked, agent.prices), turn.cost_micros)
+        reply = await _ask(agent, turn, asked, channel)
         if not _wanted(reply) and reply.stop_reason != PAUSED:
             await channel.begin(_began(turn))  # an answer without content begins all the same
             return [*messages[len(prompt.messages) :], *_spoken(reply)]
         if rounds_left:
-            messages += await _go_on(agent.tools, turn, reply, channel)
+            messages += await _go_on(Allowed(agent.tools, allowing), turn, reply, channel)
     raise UpstreamFailed(f"The model asked for tools in more than {agent.max_rounds} rounds.")
 
 
@@ -149,6 +175,9 @@ async def _result(tools: Tools, turn: OpenTurn, use: ToolUse) -> tuple[str, Tool
         tool.call = structs.replace(tool.call, name=use.name)  # the record says what the model wrote
         try:
             content = await tools.run(use.name, _arguments(use))
+        except ToolLimited as error:
+            tool.denied(classify(error))
+            content = error.detail
         except ToolFailed as error:
             tool.failed(classify(error))
             content = error.detail

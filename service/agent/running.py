@@ -9,29 +9,28 @@ from typing import Protocol
 
 from service.agent.channel import Channel
 from service.agent.events import Event
+from service.agent.granted import Grant
 from service.agent.hold import Answer, Hold, Message
 from service.errors import ClientGone, ServiceError
 from telemetry.record import Caller, Outcome, RateLimit, TurnRecord
 from telemetry.recorder import OpenTurn
 
 
-class Gate(Protocol):
-    """The limiter, with its mode and the roles' numbers applied; None where limits are off."""
+class Peek(Protocol):
+    """The limits, as far as a turn that never came to them is told how its caller stands."""
 
-    def admit(self, caller: Caller) -> RateLimit | None:
-        """Decide, and count the request where it is admitted."""
-        ...
-
-    def peek(self, caller: Caller) -> RateLimit | None:
-        """Say how the caller stands; costs nothing."""
+    async def peek(self, caller: Caller) -> RateLimit | None:
+        """Say how the caller stands; costs nothing. None where limits are off."""
         ...
 
 
 class RunningTurn:
     """A turn under way: listen to it, or leave it."""
 
-    def __init__(self, gate: Gate, channel: Channel | None = None) -> None:
+    def __init__(self, gate: Peek, channel: Channel | None = None) -> None:
         self._gate = gate
+        self._peeked: RateLimit | None = None
+        self.grant: Grant | None = None
         self._task: asyncio.Task[None] | None = None
         self.channel = channel or Channel()
         self.turn: OpenTurn | None = None
@@ -87,7 +86,16 @@ class RunningTurn:
 
     @property
     def standing(self) -> RateLimit | None:
-        """How the caller stands with the limiter; None for a caller nobody knows, or without limits."""
+        """How the caller stands with the limits; None for a caller nobody knows, or without limits."""
         if not self.turn or not self.turn.opening.caller:
             return None
-        return self.turn.opening.rate_limit or self._gate.peek(self.turn.opening.caller)
+        return self.turn.opening.rate_limit or self._peeked
+
+    async def settle(self) -> None:
+        """The turn is over: give back what it was granted and did not use, and see how its caller stands."""
+        record = self.record
+        if record and self.grant:
+            tokens = [call.usage.total_tokens for call in record.model_calls]
+            await self.grant.close(tokens, record.charged_micros)
+        elif record and record.opening.caller and not record.opening.rate_limit:
+            self._peeked = await self._gate.peek(record.opening.caller)

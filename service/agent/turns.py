@@ -11,14 +11,17 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from service.agent import worst
 from service.agent.channel import Channel
+from service.agent.granted import Gate
 from service.agent.hold import Hold, Message, Settlement
 from service.agent.keeping import Keeping, Unkept
 from service.agent.loop import Agent, converse
 from service.agent.memory import Memory, Talk, Topic
 from service.agent.model import Prompt
-from service.agent.running import Gate, RunningTurn
+from service.agent.running import RunningTurn
 from service.errors import RateLimited, ShutDown, ShuttingDown, TurnTimeout
+from service.limits.need import Need
 from telemetry import log, names
 from telemetry.failure import words_of
 from telemetry.record import Caller, Decision, RateLimit
@@ -46,6 +49,8 @@ class Ask(Protocol):
     turn_id: str
     route: str
     client_request_id: str | None
+    address: str
+    """Where it comes from."""
 
     async def caller(self) -> Caller:
         """Who asks; raises Unauthenticated, Forbidden or DatabaseError."""
@@ -103,9 +108,9 @@ class Turns:
         running.begin(task)
         return running
 
-    def standing(self, caller: Caller) -> RateLimit | None:
-        """How a caller stands with the limiter; costs nothing."""
-        return self._gate.peek(caller)
+    async def standing(self, caller: Caller) -> RateLimit | None:
+        """How a caller stands with the limits; costs nothing."""
+        return await self._gate.peek(caller)
 
     @property
     def unsettled(self) -> int:
@@ -131,6 +136,7 @@ class Turns:
     async def _run(self, running: RunningTurn, ask: Ask) -> None:
         try:
             await self._to_record(running, ask)
+            await running.settle()
             await self._keeping.ended()
             await self._settlement.settle(running.holds, running.answer)
         finally:
@@ -152,7 +158,7 @@ class Turns:
             if running.reason:
                 raise running.reason
             prompt = await self._admit(running, turn, ask)
-            answered = await converse(self._agent, turn, prompt, running.channel)
+            answered = await converse(self._agent, turn, prompt, running.channel, running.grant)
             running.said = *prompt.messages[-1:], *answered
         finally:
             timer.cancel()
@@ -161,6 +167,7 @@ class Turns:
         """Everything that may refuse a turn, in the contract's order."""
         if self.stopping:
             raise ShuttingDown("The service is shutting down.", retry_after_ms=1_000)
+        await self._knock(turn, ask.address)
         caller = await ask.caller()
         turn.identified(caller)
         question = ask.question()
@@ -171,10 +178,11 @@ class Turns:
             streamed=question.streamed,
         )
         history = await self._hold(running, ask, caller, question)
-        self._limit(turn, caller)
+        prompt = self._prompt(question, history)
+        await self._limit(running, turn, caller, prompt)
         turn.admitted()
         self._keeping.require(ask.turn_id)
-        return self._prompt(question, history)
+        return prompt
 
     async def _hold(
         self, running: RunningTurn, ask: Ask, caller: Caller, question: Question
@@ -187,11 +195,25 @@ class Turns:
         running.holds.append(talk)
         return await talk.take()
 
-    def _limit(self, turn: OpenTurn, caller: Caller) -> None:
-        limit = self._gate.admit(caller)
+    async def _knock(self, turn: OpenTurn, address: str) -> None:
+        """The only limit that needs no name, so that it can stand before the question who asks."""
+        limit = await self._gate.knock(address)
         turn.decided(limit)
         if limit and limit.decision is Decision.DENIED:
             raise RateLimited(limit)
+
+    async def _limit(self, running: RunningTurn, turn: OpenTurn, caller: Caller, prompt: Prompt) -> None:
+        def weigh() -> Need:
+            return worst.of_turn(prompt, self._agent.prices, self._agent.max_rounds)
+
+        opening = turn.opening
+        running.grant = await self._gate.admit(
+            caller, opening.turn_id, opening.opened_at, prompt.model, weigh
+        )
+        turn.decided(running.grant.limit)
+        turn.reserved(running.grant.reserved)
+        if running.grant.refusal:
+            raise running.grant.refusal
 
     def _prompt(self, question: Question, history: Sequence[Message]) -> Prompt:
         return Prompt(

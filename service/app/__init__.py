@@ -4,11 +4,12 @@ Refuses to be known below: rooms get what they need handed in.
 """
 
 from service.app.checks import build_checks, model_watch
-from service.app.face import build_app
+from service.app.face import Doors, build_app
 from service.app.house import House, build_door, build_turns, open_house
 from service.app.records import Records, build_sealing
 
 __all__ = [
+    "Doors",
     "House",
     "Records",
     "build_app",

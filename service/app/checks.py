@@ -9,26 +9,26 @@ from functools import partial
 from config.settings import Settings
 from service.audit.sink import AuditSink
 from service.errors import DatabaseError
+from service.limits import Gate
+from service.limits.loss import SharedStore
 from service.store.database import Database
 from service.web.health import Check, Dependency
 from service.web.watch import ModelWatch
 
 
 def build_checks(
-    settings: Settings,
     database: Database,
+    gate: Gate,
     watch: ModelWatch,
     audited: AuditSink | None,
     waiting: Callable[[], int] = lambda: 0,
 ) -> Mapping[str, Check]:
     """How each dependency is asked for its health; `waiting` counts what turns left for the database."""
-    store = settings.limits.store.partition("://")[0]  # the rest may name a host, and hold a password
-    limits = f"{store}, {settings.limits.mode}"
     return {
         "database": partial(_database, database, waiting),
         "model": watch.look,
         "journal": partial(_journal, audited),
-        "limits": partial(_always, Dependency("up", limits)),
+        "limits": partial(_limits, gate),
     }
 
 
@@ -55,5 +55,9 @@ async def _journal(audited: AuditSink | None) -> Dependency:
     return Dependency("up", f"rows waiting: {audited.book.waiting().rows}")
 
 
-async def _always(dependency: Dependency) -> Dependency:
-    return dependency
+async def _limits(gate: Gate) -> Dependency:
+    """Degraded while each process decides alone."""
+    said = f"{gate.store.name}, {gate.rules.limits.mode}"
+    if isinstance(gate.store, SharedStore) and gate.store.degraded:
+        return Dependency("degraded", f"{said}: {gate.store.detail}")
+    return Dependency("up", said)

@@ -9,6 +9,7 @@ from typing import Any
 
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
+from msgspec import Struct
 
 from config.settings import Settings
 from service.agent.turns import Turns
@@ -16,6 +17,7 @@ from service.app.records import Records
 from service.audit.checkpoints import Sealing
 from service.auth.authenticator import Authenticator
 from service.auth.derive import Derived
+from service.limits import Gate
 from service.store.database import Database
 from service.web import (
     audit,
@@ -44,6 +46,13 @@ from telemetry.record import Caller
 from telemetry.recorder import microseconds
 
 
+class Doors(Struct, frozen=True):
+    """What a request passes: who asks, and how much they may."""
+
+    who: Authenticator
+    gate: Gate
+
+
 def build_app(
     settings: Settings,
     turns: Turns,
@@ -51,23 +60,20 @@ def build_app(
     derived: Derived,
     records: Records,
     checks: Mapping[str, Check],
-    door: Authenticator,
+    doors: Doors,
 ) -> Any:
     """The web face: span, envelope, Litestar."""
+    door = doors.who
     desk = Desk(partial(_who, door), records.note, microseconds)
     keys = Keys(database.idempotency, settings.model.turn_timeout_ms)
     litestar = Litestar(
         route_handlers=[
             chat.route(turns, door.identify, keys, settings),
             *_asking(turns, database, Cursors(derived.cursor), desk),
+            *limits.routes(doors.gate, database.questions, partial(_named, derived), desk),
             *_proving(database, Cursors(derived.cursor), desk, records.sealing, settings.database_url),
             *erasures.routes(database.erasures, desk, door.forget),
-            *console.routes(
-                door,
-                desk,
-                secure=settings.environment != "development",
-                simulated=settings.model.simulated,
-            ),
+            *_consoles(settings, door, desk),
             *schema.routes(),
             *health.routes(checks, lambda: turns.stopping),
         ],
@@ -78,11 +84,15 @@ def build_app(
     return traced(Envelope(litestar), litestar)
 
 
+def _consoles(settings: Settings, door: Authenticator, desk: Desk) -> list[HTTPRouteHandler]:
+    secure = settings.environment != "development"
+    return console.routes(door, desk, secure=secure, simulated=settings.model.simulated)
+
+
 def _asking(turns: Turns, database: Database, cursors: Cursors, desk: Desk) -> list[HTTPRouteHandler]:
     """The routes that ask what is kept."""
     return [
         *usage.routes(database.questions, desk),
-        *limits.routes(turns.standing, database.questions, desk),
         *conversations.routes(database.conversations, turns.memory.hide, cursors, desk),
     ]
 
@@ -95,6 +105,11 @@ def _proving(
         *audit.routes(database.questions, cursors, desk, Prover(database, sealing), database.opening),
         *verification.routes(Verifying(database, sealing.key, Scanning(url, 1, niceness=10)), desk),
     ]
+
+
+def _named(derived: Derived, user: str, role: str) -> Caller:
+    """Somebody who is only looked at."""
+    return Caller(user_id=user, role=role, method="", credential_id="", pseudonym=derived.pseudonym(user))
 
 
 async def _who(door: Authenticator, request: Asking) -> Caller:

@@ -22,7 +22,8 @@ from service.agent.model import Model
 from service.agent.turns import Terms, Turns
 from service.app import records
 from service.app.checks import build_checks, model_watch
-from service.app.face import build_app
+from service.app.face import Doors, build_app
+from service.app.limiting import open_gate
 from service.auth.authenticator import Authenticator
 from service.auth.derive import Derived
 from service.auth.keys import KeyDoor
@@ -30,7 +31,7 @@ from service.auth.sessions import Sessions
 from service.auth.trust import token_door
 from service.auth.verified import Verified
 from service.errors import ending_of
-from service.limits import Gate, MemoryLimiter
+from service.limits import Gate
 from service.store.database import Database, open_database
 from service.tools import built_in
 from telemetry import log, names
@@ -59,9 +60,7 @@ async def open_house(settings: Settings, root: Secret, base_url: str | None) -> 
         DatabaseError, UnknownSink, SettingsError: the service cannot start.
     """
     async with AsyncExitStack() as rooms:
-        model = AnthropicModel(_api_key(settings), base_url)
-        rooms.push_async_callback(model.aclose)
-        rooms.push_async_callback(_settled, asyncio.create_task(asyncio.to_thread(model.warm)))
+        model = _model(settings, base_url, rooms)
         derived = Derived(root, settings.secret_key_previous)
         database = await _opened(settings, derived, rooms)
         sealing = await records.build_sealing(settings, database, derived)
@@ -69,14 +68,24 @@ async def open_house(settings: Settings, root: Secret, base_url: str | None) -> 
         sinks = records.build_sinks(settings, database, derived, sealing)
         await records.start(sinks, rooms)
         await records.keep_retaining(settings, database, rooms)
-        door, watch = build_door(settings, database, derived), model_watch(settings)
+        watch, audited = model_watch(settings), records.audit_of(sinks)
+        gate = await open_gate(settings, database, audited, rooms)
         guarded = (*guard(sinks.items()), Guarded(HEALTH, watch))
-        turns = build_turns(settings, guarded, model, database, records.audit_of(sinks))
+        turns = build_turns(settings, guarded, model, database, gate, audited)
         rooms.push_async_callback(turns.stop)
-        checks = build_checks(settings, database, watch, records.audit_of(sinks), lambda: turns.unsettled)
+        checks = build_checks(database, gate, watch, audited, lambda: turns.unsettled)
+        doors = Doors(build_door(settings, database, derived), gate)
         kept = records.Records(sealing, records.note_of(sinks))
-        app = build_app(settings, turns, database, derived, kept, checks, door)
-        yield House(app, turns, database, derived, door.sessions)
+        app = build_app(settings, turns, database, derived, kept, checks, doors)
+        yield House(app, turns, database, derived, doors.who.sessions)
+
+
+def _model(settings: Settings, base_url: str | None, rooms: AsyncExitStack) -> AnthropicModel:
+    """The model, which gets ready while the other rooms are opened."""
+    model = AnthropicModel(_api_key(settings), base_url)
+    rooms.push_async_callback(model.aclose)
+    rooms.push_async_callback(_settled, asyncio.create_task(asyncio.to_thread(model.warm)))
+    return model
 
 
 async def _opened(settings: Settings, derived: Derived, rooms: AsyncExitStack) -> Database:
@@ -91,6 +100,7 @@ def build_turns(
     sinks: Sequence[Guarded],
     model: Model,
     database: Database,
+    gate: Gate,
     keeping: Keeping | None = None,
 ) -> Turns:
     """The agent and what its turns are run under."""
@@ -100,7 +110,7 @@ def build_turns(
             log.say(names.MODEL_UNPRICED, WARNING, model=name)
     return Turns(
         Recorder(sinks, ending_of, content=settings.telemetry_content),
-        Gate(MemoryLimiter(settings.limits.window_ms), settings.limits),
+        gate,
         Agent(model, built_in(), prices, settings.model.max_tool_rounds),
         Terms(
             system=settings.model.system_prompt,

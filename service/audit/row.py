@@ -109,6 +109,7 @@ def _asked(record: TurnRecord) -> dict[str, Any]:
         "traceId": opening.trace_id,
         "role": caller.role if caller else None,
         "credentialId": caller.credential_id if caller else None,
+        **({"authStale": True} if caller and caller.stale else {}),
         "conversationId": opening.conversation_id,
         "model": opening.model,
         "streamed": opening.streamed,
@@ -176,4 +177,7 @@ def _rate_limit(limit: RateLimit | None) -> Mapping[str, Any] | None:
         "limit": limit.limit,
         "remaining": limit.remaining,
         "retryAfterMs": limit.retry_after_ms,
+        "store": limit.store,
+        "degraded": limit.degraded,
+        "decidedAt": timestamp(limit.decided_at) if limit.decided_at else None,
     }

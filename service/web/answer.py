@@ -5,7 +5,8 @@ Refuses to tell how a turn failed: that is a problem's part.
 
 from typing import Any
 
-from telemetry.record import RateLimit, TurnRecord
+from service.limits.rules import CONCURRENCY, TOKENS
+from telemetry.record import Allowance, RateLimit, TurnRecord
 
 
 def done(record: TurnRecord) -> dict[str, Any]:
@@ -30,11 +31,29 @@ def whole(record: TurnRecord, text: str) -> dict[str, Any]:
 
 
 def limit_headers(limit: RateLimit | None) -> dict[str, str]:
-    """RateLimit and RateLimit-Policy (httpapi draft 11); none where limits are off or nobody is known."""
+    """RateLimit and RateLimit-Policy (httpapi draft 11); none where limits are off or nobody is known.
+
+    Every policy with a window, the role's first; how many turns may run at the same time has none.
+    """
     if not limit:
         return {}
-    window, reset = -(-limit.window_ms // 1000), -(-limit.reset_ms // 1000)
+    told = [each for each in limit.allowances or (limit,) if each.policy != CONCURRENCY]
     return {
-        "ratelimit-policy": f'"{limit.policy}";q={limit.limit};w={window}',
-        "ratelimit": f'"{limit.policy}";r={limit.remaining};t={reset}',
+        "ratelimit-policy": ", ".join(map(_policy, told)),
+        "ratelimit": ", ".join(map(_standing, told)),
+        **({"ratelimit-degraded": "true"} if limit.degraded else {}),
     }
+
+
+def _policy(each: RateLimit | Allowance) -> str:
+    unit = ';qu="tokens"' if each.policy == TOKENS else ""
+    return f'"{each.policy}";q={each.limit};w={_seconds(each.window_ms)}{unit}'
+
+
+def _standing(each: RateLimit | Allowance) -> str:
+    return f'"{each.policy}";r={each.remaining};t={_seconds(each.reset_ms)}'
+
+
+def _seconds(milliseconds: int) -> int:
+    """Whole seconds, never too early."""
+    return -(-milliseconds // 1000)

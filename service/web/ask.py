@@ -51,12 +51,13 @@ class Before(Struct, frozen=True):
 
 
 class Headers(Struct, frozen=True, kw_only=True):
-    """The headers a turn looks at."""
+    """The headers a turn looks at, and the address they came from."""
 
     credentials: Credentials
     content_type: str
     accept: str
     idempotency_keys: tuple[str, ...] = ()
+    address: str = ""
 
 
 class HttpAsk:
@@ -73,6 +74,7 @@ class HttpAsk:
         identify: Identify,
         keys: Keys,
     ) -> None:
+        self.address = headers.address
         self.turn_id, self.client_request_id = identity.request_id, identity.client_request_id
         self._headers, self._body, self._settings, self._identify = headers, body, settings, identify
         self._keys, self._sent = keys, sent(headers.idempotency_keys, body)

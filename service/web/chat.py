@@ -13,6 +13,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from config.settings import Settings
 from service.agent.turns import Turns
 from service.errors import InvalidRequest, ServiceError, TooLarge
+from service.web.address import Origin
 from service.web.ask import Headers, HttpAsk, Identify
 from service.web.idempotency import HEADER, Keys, Replay
 from service.web.identity import identity_of
@@ -27,22 +28,24 @@ TOO_LARGE, SERVER_ERROR = 413, 500
 
 def route(turns: Turns, identify: Identify, keys: Keys, settings: Settings) -> HTTPRouteHandler:
     """The route over these turns."""
+    origin = Origin(settings.trusted_proxies)
 
     @post(PATH, status_code=200, request_max_body_size=MAX_BODY)
     async def chat(request: Request[Any, Any, Any]) -> ASGIApp:
         identity, body = identity_of(request.scope), await _body(request)
         if body is None:
             return _nothing
-        ask = HttpAsk(identity, _headers(request), body, settings, identify, keys)
+        ask = HttpAsk(identity, _headers(request, origin.of(request.scope)), body, settings, identify, keys)
         if before := await ask.given_before():
-            return Replay(before.told, turns.standing(before.caller), streamed=before.streamed)
+            return Replay(before.told, await turns.standing(before.caller), streamed=before.streamed)
         return Listening(turns.start(ask), identity)
 
     return chat
 
 
-def _headers(request: Request[Any, Any, Any]) -> Headers:
+def _headers(request: Request[Any, Any, Any], address: str) -> Headers:
     return Headers(
+        address=address,
         credentials=credentials_of(request),
         content_type=request.headers.get("content-type", ""),
         accept=request.headers.get("accept", ""),

@@ -1,32 +1,38 @@
-"""GET /api/v1/limits: how a caller stands with the limiter; asking costs nothing.
+"""GET /api/v1/limits: how a caller stands with limits and budgets; asking costs nothing. DELETE begins anew.
 
 Refuses the standing of others to those who may not see it, before it is known whether they exist.
 """
 
 from collections.abc import Callable
+from functools import partial
 
-from litestar import get
+from litestar import delete, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from msgspec import Struct
 
+from service.audit import allowances
+from service.audit.deed import Doer
 from service.auth.permissions import Action, require
 from service.errors import NotFound
+from service.limits import Gate, Standings
+from service.limits.budget import BudgetStanding
 from service.store.questions import Questions
 from service.web.desk import Asking, Desk
+from service.web.identity import identity_of
 from service.web.parameters import Nothing, read
-from telemetry.record import Caller, RateLimit
+from telemetry.record import Allowance, Caller
 
 OWN = "/api/v1/limits"
 OTHERS = "/api/v1/limits/{subject:path}"
-MILLISECONDS = 1_000
+MILLISECONDS, MICROS = 1_000, 1_000_000
 
-Peek = Callable[[Caller], RateLimit | None]
-"""How a caller stands; None where limits are off. Costs nothing."""
+Name = Callable[[str, str], Caller]
+"""A user's name and role -> a caller who only looks."""
 
 
 class Policy(Struct, frozen=True):
-    """A limit of requests; `window` and `reset`, the time until `remaining` rises, are seconds."""
+    """A limit of requests, tokens or turns; `reset` is the time until `remaining` rises, in seconds."""
 
     name: str
     limit: int
@@ -53,14 +59,15 @@ class Standing(Struct, frozen=True):
     degraded: bool = False
 
 
-def routes(peek: Peek, questions: Questions, desk: Desk) -> list[HTTPRouteHandler]:
-    """Both routes."""
+def routes(gate: Gate, questions: Questions, name: Name, desk: Desk) -> list[HTTPRouteHandler]:
+    """The three routes."""
+    known = partial(_known, questions, name)
 
     @get(OWN)
     async def own(request: Asking) -> Standing:
         caller = await desk.admit(request, Action.OWN)
         read(Nothing, request.scope["query_string"])
-        return standing(peek(caller))
+        return standing(await gate.standings(caller))
 
     @get(OTHERS)
     async def others(request: Asking, subject: FromPath[str]) -> Standing:
@@ -69,12 +76,21 @@ def routes(peek: Peek, questions: Questions, desk: Desk) -> list[HTTPRouteHandle
         if user != caller.user_id:
             require(caller, Action.LIMITS_ALL)
         read(Nothing, request.scope["query_string"])
-        return standing(peek(caller if user == caller.user_id else await _known(user, questions)))
+        return standing(await gate.standings(caller if user == caller.user_id else await known(user)))
 
-    return [own, others]
+    @delete(OTHERS, status_code=200)
+    async def reset(request: Asking, subject: FromPath[str]) -> Standing:
+        caller = await desk.admit(request, Action.LIMITS_ALL)
+        read(Nothing, request.scope["query_string"])
+        whose = await known(subject.removeprefix("/"))
+        await gate.reset(whose)
+        desk.note(allowances.reset(_doer(request, caller, desk.clock()), whose.pseudonym, whose.role))
+        return standing(await gate.standings(whose))
+
+    return [own, others, reset]
 
 
-async def _known(user: str, questions: Questions) -> Caller:
+async def _known(questions: Questions, name: Name, user: str) -> Caller:
     """A user in the role they had last, in a turn or by a new key.
 
     Raises:
@@ -83,18 +99,35 @@ async def _known(user: str, questions: Questions) -> Caller:
     role = await questions.role_of(user)
     if role is None:
         raise NotFound("There is no user of that name.")
-    return Caller(user_id=user, role=role, method="", credential_id="", pseudonym="")
+    return name(user, role)
 
 
-def standing(limit: RateLimit | None) -> Standing:
-    """A decision as it is told."""
-    if limit is None:
-        return Standing(())
-    policy = Policy(
-        name=limit.policy,
-        limit=limit.limit,
-        window=limit.window_ms / MILLISECONDS,
-        remaining=limit.remaining,
-        reset=limit.reset_ms / MILLISECONDS,
+def _doer(request: Asking, caller: Caller, at: int) -> Doer:
+    identity = identity_of(request.scope)
+    return Doer(caller=caller, request_id=identity.request_id, trace_id=identity.trace_id, at=at)
+
+
+def standing(standings: Standings) -> Standing:
+    """How a caller stands, as it is told."""
+    policies = standings.limit.allowances if standings.limit else ()
+    return Standing(tuple(map(_policy, policies)), tuple(map(_budget, standings.budgets)), standings.degraded)
+
+
+def _policy(allowance: Allowance) -> Policy:
+    return Policy(
+        name=allowance.policy,
+        limit=allowance.limit,
+        window=allowance.window_ms / MILLISECONDS,
+        remaining=allowance.remaining,
+        reset=allowance.reset_ms / MILLISECONDS,
     )
-    return Standing((policy,))
+
+
+def _budget(budget: BudgetStanding) -> Budget:
+    return Budget(
+        name=budget.name,
+        limit=budget.limit / MICROS,
+        spent=budget.spent / MICROS,
+        reserved=budget.reserved / MICROS,
+        reset=budget.reset_ms / MILLISECONDS,
+    )

@@ -74,8 +74,9 @@ def zeros(labels: Labels) -> Iterator[Point]:
 
 def _of_limit(record: TurnRecord, labels: Labels) -> Iterator[Point]:
     limit, caller = record.opening.rate_limit, record.opening.caller
-    if limit and caller:
-        told = {"decision": limit.decision.value, "policy": limit.policy, "role": labels.role(caller.role)}
+    if limit:
+        role = labels.role(caller.role if caller else None)
+        told = {"decision": limit.decision.value, "policy": limit.policy, "role": role}
         yield Point(names.RATE_LIMIT_DECISIONS, 1, told)
 
 

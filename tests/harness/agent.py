@@ -18,10 +18,11 @@ from service.agent.memory import Memory
 from service.agent.model import Model
 from service.agent.running import RunningTurn
 from service.agent.turns import Question, Terms, Turns
-from service.errors import NotFound, ending_of
+from service.errors import NotFound, RateLimited, ToolLimited, ending_of
+from service.limits.need import Need
 from service.store.conversations import KeptTurn
 from telemetry import ids
-from telemetry.record import Caller, Decision, RateLimit, TurnRecord
+from telemetry.record import Caller, Decision, RateLimit, Reserved, TurnRecord
 from telemetry.recorder import Recorder, microseconds
 from telemetry.sink import guard
 from telemetry.testing import MemorySink
@@ -45,6 +46,7 @@ class FakeAsk:
 
     route = "POST /api/v1/agent/chat"
     client_request_id = None
+    address = "192.0.2.7"
 
     def __init__(
         self,
@@ -118,18 +120,59 @@ class FakeConversations:
         self.hidden.append((conversation_id, user_id, early))
 
 
+class FakeGrant:
+    """A Grant of one decision; `calls` and `tools` are what was asked for, `closed` what was given back."""
+
+    def __init__(self, limit: RateLimit | None) -> None:
+        self.limit = limit
+        self.reserved: Reserved | None = None
+        denied = limit and limit.decision is Decision.DENIED
+        self.refusal = RateLimited(limit) if limit and denied else None
+        self.calls: list[tuple[Need, int]] = []
+        self.tools: list[str] = []
+        self.closed: list[tuple[list[int], int]] = []
+        self.deny: Exception | None = None
+
+    async def call(self, weigh: Callable[[], Need], spent_micros: int) -> None:
+        self.calls.append((weigh(), spent_micros))
+        _or_raise(self.deny)
+
+    async def tool(self, name: str) -> None:
+        self.tools.append(name)
+        _or_raise(self.deny if isinstance(self.deny, ToolLimited) else None)
+
+    async def close(self, tokens: Sequence[int], charged_micros: int) -> None:
+        self.closed.append((list(tokens), charged_micros))
+
+
 class FakeGate:
-    """A Gate with one decision for all; `asked` counts the requests it counted."""
+    """A Gate with one decision for all; `asked` counts the requests it counted, `grants` are theirs."""
 
     def __init__(self, decision: RateLimit | None = ALLOWED) -> None:
         self.decision, self.asked = decision, 0
+        self.knocked: list[str] = []
+        self.shut: RateLimit | None = None
+        self.grants: list[FakeGrant] = []
+        self.needs: list[Need] = []
+        self.deny: Exception | None = None
+        self.reserved: Reserved | None = None
 
-    def admit(self, caller: Caller) -> RateLimit | None:
-        del caller
+    async def knock(self, address: str) -> RateLimit | None:
+        self.knocked.append(address)
+        return self.shut
+
+    async def admit(
+        self, caller: Caller, turn_id: str, opened_at: int, model: str, weigh: Callable[[], Need]
+    ) -> FakeGrant:
+        del caller, turn_id, opened_at, model
         self.asked += 1
-        return self.decision
+        self.needs.append(weigh())
+        grant = FakeGrant(self.decision)
+        grant.deny, grant.reserved = self.deny, self.reserved
+        self.grants.append(grant)
+        return grant
 
-    def peek(self, caller: Caller) -> RateLimit | None:
+    async def peek(self, caller: Caller) -> RateLimit | None:
         del caller
         return self.decision
 

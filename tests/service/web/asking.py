@@ -15,7 +15,8 @@ from service.audit.checkpoints import Sealing
 from service.audit.row import AuditRow
 from service.audit.signing import log_key
 from service.errors import Unauthenticated
-from service.limits import Gate, MemoryLimiter
+from service.limits import Gate, MemoryStore, Rules
+from service.limits.need import Need
 from service.seal.vault import Vault
 from service.store.database import NO_KEYS, Database, open_database
 from service.web import audit, erasures, limits, problems, usage, verification
@@ -24,6 +25,7 @@ from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
 from service.web.proofs import Prover
 from service.web.verification import Verifying
+from telemetry import ids
 from telemetry.record import Caller
 from telemetry.recorder import microseconds
 
@@ -45,6 +47,17 @@ class Asked:
     ) -> None:
         self.database, self.client, self.noted, self.gate = database, client, noted, gate
         self.forgotten = forgotten
+
+    async def admit(self, user: str, role: str) -> None:
+        """Count a turn of theirs, and end it."""
+        caller = caller_of(user, role)
+        need = Need(model="m", tokens=1, cost_micros=0, least_micros=0)
+        grant = await self.gate.admit(caller, ids.uuid7(), NOW, "m", lambda: need)
+        assert grant.refusal is None
+
+    async def delete(self, path: str, caller: str = "h/AUDIT_HEAD") -> httpx.Response:
+        """Ask for something to be forgotten."""
+        return await self.client.delete(path, headers={"x-caller": caller})
 
     async def get(
         self, path: str, caller: str | None = "head/AUDIT_HEAD", **parameters: Any
@@ -75,7 +88,7 @@ async def asking(url: str, mode: Any = "enforce", vault: Vault = NO_KEYS) -> Asy
     """Serve the routes in process."""
     database, noted, forgotten = await open_database(url, vault), [], []
     sealing = Sealing(database.checkpoints, KEY, (), microseconds)
-    gate = Gate(MemoryLimiter(60_000), Limits(mode=mode))
+    gate = Gate(MemoryStore(), Rules(Limits(mode=mode), 60_000), None, microseconds)
     desk, cursors = Desk(who, noted.append, lambda: NOW), Cursors(b"k" * 32)
     app = Litestar(
         [
@@ -85,7 +98,7 @@ async def asking(url: str, mode: Any = "enforce", vault: Vault = NO_KEYS) -> Asy
             *erasures.routes(database.erasures, desk, forgotten.append),
             *verification.routes(Verifying(database, KEY), desk),
             *usage.routes(database.questions, desk),
-            *limits.routes(gate.peek, database.questions, desk),
+            *limits.routes(gate, database.questions, caller_of, desk),
         ],
         exception_handlers={Exception: problems.answer},
         logging_config=None,

@@ -12,12 +12,14 @@ import pytest
 
 from config import Secret, Settings
 from service.agent.scripted import ScriptedModel, say
-from service.app import Records, build_app, build_checks, build_door, build_sealing, model_watch
+from service.app import Doors, Records, build_app, build_checks, build_door, build_sealing, model_watch
 from service.auth.derive import Derived
 from service.auth.keys import make_key
+from service.limits import Gate, MemoryStore, Rules
 from service.store.database import open_database
 from service.store.keys import StoredKey
 from service.web.desk import unnoted
+from telemetry.recorder import microseconds
 from tests.harness.agent import FakeGate, TurnHouse
 
 ROUTE = "/api/v1/agent/chat"
@@ -66,9 +68,11 @@ async def web(tmp_path) -> AsyncIterator[Callable[..., Any]]:
             )
             given = Settings(**settings)
             door = build_door(given, database, derived)
-            checks = build_checks(given, database, model_watch(given), None)
+            real = Gate(MemoryStore(), Rules(given.limits, 60_000), None, microseconds)
+            checks = build_checks(database, real, model_watch(given), None)
             records = Records(await build_sealing(given, database, derived), unnoted)
-            app = build_app(given, house.turns, database, derived, records, checks, door)
+            doors = Doors(door, real)
+            app = build_app(given, house.turns, database, derived, records, checks, doors)
             client = httpx.AsyncClient(
                 transport=httpx.ASGITransport(app),
                 base_url="http://parley",

@@ -268,27 +268,43 @@ async def test_usage_of_all_is_for_those_who_may_and_others_see_their_own(asked)
 
 async def test_a_callers_own_limits_cost_nothing_to_ask(asked):
     own = {"name": "role", "limit": 20, "window": 60.0, "remaining": 20, "reset": 0.0}
+    running = {"name": "concurrency", "limit": 100, "window": 60.0, "remaining": 100, "reset": 0.0}
     for _ in range(30):
         assert (await asked.get(LIMITS, "e/AUDITEE")).json() == {
-            "policies": [own],
+            "policies": [own, running],
             "budgets": [],
             "degraded": False,
         }
-    asked.gate.admit(caller_of("e", "AUDITEE"))
+    await asked.admit("e", "AUDITEE")
     for path in (LIMITS, f"{LIMITS}/e"):
-        (policy,) = (await asked.get(path, "e/AUDITEE")).json()["policies"]
-        assert policy["remaining"] == 19
+        policy, running = (await asked.get(path, "e/AUDITEE")).json()["policies"]
+        assert (policy["remaining"], running["remaining"]) == (19, 99)
         assert 59 < policy["reset"] <= 60
 
 
 async def test_the_limits_of_another_are_those_of_the_role_they_had_last(asked):
-    asked.gate.admit(caller_of("user-1", "CFO"))
-    (policy,) = (await asked.get(f"{LIMITS}/user-1")).json()["policies"]
+    await asked.admit("user-1", "CFO")
+    policy, _ = (await asked.get(f"{LIMITS}/user-1")).json()["policies"]
     assert (policy["limit"], policy["remaining"]) == (100, 99)
     key = StoredKey(id="k", user_id="a/b@c", role="GUEST", scopes=(), digest="x", created_at=CREATED_AT + 10)
     await asked.database.keys.add(key)
-    (policy,) = (await asked.get(f"{LIMITS}/a%2Fb@c")).json()["policies"]
+    policy, _ = (await asked.get(f"{LIMITS}/a%2Fb@c")).json()["policies"]
     assert policy["limit"] == 10
+
+
+async def test_the_head_of_audit_lets_a_caller_begin_anew_and_it_is_recorded(asked):
+    for _ in range(20):
+        await asked.admit("user-1", "CFO")
+    problem(await asked.get(f"{LIMITS}/user-1", "e/AUDITEE"), 403, "forbidden")
+    for caller in ("user-1/CFO", "e/AUDITOR"):
+        problem(await asked.delete(f"{LIMITS}/user-1", caller), 403, "forbidden")
+    problem(await asked.delete(f"{LIMITS}/nobody"), 404, "not_found")
+    assert not asked.noted
+    (role, _) = (await asked.delete(f"{LIMITS}/user-1")).json()["policies"]
+    assert (role["limit"], role["remaining"]) == (100, 100)
+    (row,) = asked.noted
+    assert (row.entity_type, row.action, row.entity_id, row.actor_id) == ("RATE_LIMIT", "RESET", "p1", "h")
+    assert "user-1" not in row.metadata
 
 
 async def test_without_limits_there_is_no_policy(tmp_path):

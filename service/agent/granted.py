@@ -1,0 +1,74 @@
+"""What a turn is granted before it asks the model, and what it asks for while it runs.
+
+Refuses to know how: limits and budgets do it, or nobody where they are off.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from service.errors import Refusal
+from service.limits.need import Need
+from telemetry.record import Caller, RateLimit, Reserved
+
+Weigh = Callable[[], Need]
+
+
+class Allowing(Protocol):
+    """What a turn that runs has to be allowed."""
+
+    async def call(self, weigh: Weigh, spent_micros: int) -> None:
+        """Let it ask the model once more; raises BudgetSpent or TokensSpent."""
+        ...
+
+    async def tool(self, name: str) -> None:
+        """Let it run a tool; raises ToolLimited."""
+        ...
+
+
+class Grant(Allowing, Protocol):
+    """What one turn was granted, until it is closed; see `service.limits.gate.Grant`."""
+
+    @property
+    def limit(self) -> RateLimit | None:
+        """The decision; None where limits are off."""
+        ...
+
+    @property
+    def reserved(self) -> Reserved | None:
+        """Money put aside."""
+        ...
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """What the turn is turned away with."""
+        ...
+
+    async def close(self, tokens: Sequence[int], charged_micros: int) -> None:
+        """Give back what was not used: `tokens` each model call took, and what the turn costs."""
+        ...
+
+
+class Gate(Protocol):
+    """The limits and budgets, with their mode; see `service.limits.gate.Gate`."""
+
+    async def knock(self, address: str) -> RateLimit | None:
+        """Count a request of an address; the decision where that is no admission."""
+        ...
+
+    async def admit(self, caller: Caller, turn_id: str, opened_at: int, model: str, weigh: Weigh) -> Grant:
+        """Decide one turn; raises BudgetUnavailable."""
+        ...
+
+    async def peek(self, caller: Caller) -> RateLimit | None:
+        """Say how the caller stands; costs nothing."""
+        ...
+
+
+class Unlimited:
+    """A turn that may do everything."""
+
+    async def call(self, weigh: Weigh, spent_micros: int) -> None:
+        """Let it."""
+
+    async def tool(self, name: str) -> None:
+        """Let it."""

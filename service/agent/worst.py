@@ -1,0 +1,54 @@
+"""The most that a turn may use: tokens of a call, money of a whole turn.
+
+Refuses to hope: text is counted as one token a byte, and every round that may be taken is.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.agent.cost import Prices
+from service.agent.model import Prompt
+from service.limits.need import Need
+from telemetry.record import Usage
+
+FRAME_TOKENS = 1_024
+"""What the API adds to a prompt: marks around messages, and its own words on tools."""
+RESULT_TOKENS = 1_024
+"""Of tool results in one round. More is paid out of the rounds that were not taken."""
+
+
+def input_tokens(prompt: Prompt) -> int:
+    """The most tokens a prompt can be: no token is less than a byte of its text."""
+    parts = (prompt.system, prompt.messages, prompt.tools)
+    return FRAME_TOKENS + sum(map(_bytes, parts))
+
+
+def of_call(prompt: Prompt, prices: Prices) -> Need:
+    """What one call may need."""
+    given = input_tokens(prompt)
+    cost = _price(prices, prompt, given)
+    return Need(model=prompt.model, tokens=given + prompt.max_tokens, cost_micros=cost, least_micros=cost)
+
+
+def of_turn(prompt: Prompt, prices: Prices, rounds: int) -> Need:
+    """What a turn may need that asks its tools in so many rounds; each round's words are the next's input."""
+    given, grown = input_tokens(prompt), prompt.max_tokens + RESULT_TOKENS
+    costs = [_price(prices, prompt, given + taken * grown) for taken in range(rounds + 1)]
+    return Need(
+        model=prompt.model,
+        tokens=given + prompt.max_tokens,
+        cost_micros=sum(costs),
+        least_micros=costs[0],
+    )
+
+
+def _price(prices: Prices, prompt: Prompt, given: int) -> int:
+    """The dearer of reading the input and of writing it into a cache."""
+    plain = Usage(input_tokens=given, output_tokens=prompt.max_tokens)
+    cached = Usage(input_tokens=given, output_tokens=prompt.max_tokens, cache_write_tokens=given)
+    return max(prices.price(prompt.model, usage).cost_micros for usage in (plain, cached))
+
+
+def _bytes(part: str | Sequence[Mapping[str, Any]]) -> int:
+    return len(json.dumps(part, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"))

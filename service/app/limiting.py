@@ -1,0 +1,49 @@
+"""The limits: which rules, which store, and who hears when a shared store is away.
+
+Refuses to wait for a store that does not answer: the service starts, and decides alone until it does.
+"""
+
+from contextlib import AsyncExitStack
+from logging import WARNING
+
+from config.settings import Settings
+from service.app.money import open_purse
+from service.audit.sink import AuditSink
+from service.limits import Gate, MemoryStore, Rules
+from service.limits.loss import SharedStore
+from service.limits.store import Store
+from service.store.database import Database
+from telemetry import log, names
+from telemetry.recorder import microseconds
+
+MEMORY = "memory://"
+MARGIN_MS = 60_000
+"""After a turn's deadline, when what it holds is given up."""
+
+
+async def open_gate(
+    settings: Settings, database: Database, audited: AuditSink | None, rooms: AsyncExitStack
+) -> Gate:
+    """Open the store of the settings and the purse, and the gate over both."""
+    rules = Rules(settings.limits, settings.model.turn_timeout_ms + MARGIN_MS)
+    purse = await open_purse(settings, database, audited, rooms, lambda: rules.limits.budgets)
+    return Gate(await open_store(settings, rooms), rules, purse, microseconds)
+
+
+async def open_store(settings: Settings, rooms: AsyncExitStack) -> Store:
+    """Where counts are kept; closed with the rooms."""
+    limits = settings.limits
+    if limits.store == MEMORY:
+        return MemoryStore()
+    from service.limits.redis import RedisStore  # noqa: PLC0415 - the driver is loaded where it is used
+
+    shared = SharedStore(
+        RedisStore(limits.store), replicas=limits.replicas, on_loss=limits.on_loss, told=_say
+    )
+    rooms.push_async_callback(shared.close)
+    await shared.start()
+    return shared
+
+
+def _say(degraded: bool, why: str) -> None:  # noqa: FBT001 - one word for each of the two lines
+    log.say(names.LIMITS_DEGRADED if degraded else names.LIMITS_RESTORED, WARNING, reason=why)

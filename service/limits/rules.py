@@ -1,0 +1,90 @@
+"""Settings and a caller -> what a store is asked: one place says which rule holds for whom.
+
+Refuses nothing: a limit that is not set makes no rule.
+"""
+
+from collections.abc import Iterator
+
+from config.settings import Limits
+from service.limits.demand import Demand, Kind, Part, Rule
+from telemetry.record import Caller
+
+MINUTE_MS = 60_000
+ROLE, TENANT, MODEL, TOOL, ADDRESS = "role", "tenant", "model", "tool", "address"
+TOKENS, CONCURRENCY = "tokens", "concurrency"
+SEPARATOR = "\x1f"
+
+
+class Rules:
+    """The rules of the settings. `limits` may be replaced while the service runs; the next demand has it.
+
+    Args:
+        limits: What is set.
+        lease_ms: The longest that a turn can be under way; its lease ends then, whatever became of it.
+    """
+
+    def __init__(self, limits: Limits, lease_ms: int) -> None:
+        self.limits, self._lease_ms = limits, lease_ms
+
+    def of_address(self, address: str) -> Demand | None:
+        """What is asked before anybody is known."""
+        if not self.limits.address:
+            return None
+        rule = self._count(ADDRESS, self.limits.address)
+        return Demand(tag=f"{ADDRESS}{SEPARATOR}{address}", parts=(Part(rule=rule, subject=address),))
+
+    def of_turn(self, caller: Caller, lease: str, model: str | None, tokens: int) -> Demand:
+        """What is asked for one turn, the role's requests first; without a model how the caller stands."""
+        parts = (*self._counts(caller, model), *self._tokens(caller, tokens), self._lease(caller))
+        return Demand(tag=_tag(caller), parts=parts, lease=lease)
+
+    def of_call(self, caller: Caller, tokens: int) -> Demand | None:
+        """What is asked for one more model call within a turn; None where tokens are not limited."""
+        parts = tuple(self._tokens(caller, tokens))
+        return Demand(tag=_tag(caller), parts=parts) if parts else None
+
+    def of_tool(self, caller: Caller, tool: str) -> Demand | None:
+        """What is asked for one call of a tool; None where that tool is not limited."""
+        limit = (self.limits.tools or {}).get(tool)
+        if not limit:
+            return None
+        part = Part(rule=self._count(TOOL, limit), subject=f"{_user(caller)}{SEPARATOR}{tool}")
+        return Demand(tag=_tag(caller), parts=(part,))
+
+    def limit_of(self, role: str) -> int:
+        """The requests that a role may send in a window."""
+        return self.limits.roles.get(role, self.limits.requests)
+
+    def _counts(self, caller: Caller, model: str | None) -> Iterator[Part]:
+        yield Part(rule=self._count(ROLE, self.limit_of(caller.role)), subject=_user(caller))
+        if caller.tenant and self.limits.tenant:
+            yield Part(rule=self._count(TENANT, self.limits.tenant), subject=caller.tenant)
+        limit = (self.limits.models or {}).get(model or "")
+        if limit:
+            yield Part(rule=self._count(MODEL, limit), subject=f"{_user(caller)}{SEPARATOR}{model}")
+
+    def _tokens(self, caller: Caller, tokens: int) -> Iterator[Part]:
+        if self.limits.tokens_per_minute:
+            rule = Rule(
+                name=TOKENS, kind=Kind.QUANTITY, limit=self.limits.tokens_per_minute, window_ms=MINUTE_MS
+            )
+            yield Part(rule=rule, subject=_user(caller), cost=max(1, tokens))
+
+    def _lease(self, caller: Caller) -> Part:
+        rule = Rule(
+            name=CONCURRENCY, kind=Kind.LEASE, limit=self.limits.concurrency, window_ms=self._lease_ms
+        )
+        return Part(rule=rule, subject=_user(caller))
+
+    def _count(self, name: str, limit: int) -> Rule:
+        return Rule(name=name, kind=Kind.COUNT, limit=limit, window_ms=self.limits.window_ms)
+
+
+def _user(caller: Caller) -> str:
+    """A user within a tenant: two tenants may have users of one name."""
+    return f"{caller.tenant}{SEPARATOR}{caller.user_id}" if caller.tenant else caller.user_id
+
+
+def _tag(caller: Caller) -> str:
+    """What all keys of a demand have in common: the tenant where there is one, for its count is in it."""
+    return f"{TENANT}{SEPARATOR}{caller.tenant}" if caller.tenant else caller.user_id
