@@ -6,6 +6,7 @@ Refuses whatever is not exactly of the form: no stray blanks, no underscores, no
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from ipaddress import ip_network
 from types import MappingProxyType
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
@@ -99,6 +100,18 @@ def listed(expected: str, pattern: str) -> Form[tuple[str, ...]]:
         return tuple(_distinct([_match(pattern, item.strip(" ")) for item in given.split(",")]))
 
     return Form(expected=expected, read=read, show=",".join)
+
+
+def networks() -> Form[tuple[str, ...]]:
+    """Distinct IP addresses and networks between commas; blanks around one do not count."""
+
+    def read(given: str) -> tuple[str, ...]:
+        items = [item.strip(" ") for item in given.split(",")]
+        for item in items:
+            ip_network(_match(r"[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?", item), strict=False)
+        return tuple(_distinct(items))
+
+    return Form(expected="distinct addresses or networks between commas", read=read, show=",".join)
 
 
 def hidden(expected: str, pattern: str) -> Form[Secret]:

@@ -16,6 +16,7 @@ from config.form import (
     hidden,
     listed,
     located,
+    networks,
     one_of,
     switch,
     text,
@@ -456,7 +457,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Variable(
             "AGENT_TRUSTED_PROXIES",
             "Proxies whose word about the caller's address counts.",
-            listed("distinct addresses or networks between commas", r"[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?"),
+            networks(),
         ),
     ] = ()
     database_url: Annotated[

@@ -11,6 +11,7 @@ from config.form import (
     hidden,
     listed,
     located,
+    networks,
     one_of,
     switch,
     text,
@@ -235,3 +236,19 @@ def test_no_text_makes_a_form_raise_anything_but_value_error(form, given_text):
     except ValueError:
         return
     assert isinstance(form.show(value), str)
+
+
+@pytest.mark.parametrize(
+    "given_text", ["10.0.0.1", "10.0.0.0/8", "10.0.0.7/8", "::1", "2001:db8::/32, 10.0.0.1"]
+)
+def test_networks_read(given_text):
+    assert networks().read(given_text) == tuple(each.strip() for each in given_text.split(","))
+
+
+@pytest.mark.parametrize(
+    "given_text",
+    ["", "10.0.0.0/33", "10.0.0.256", "host", "10.0.0.1,10.0.0.1", "10.0.0.1,", "::g", "1.2", "::/129"],
+)
+def test_networks_refuse(given_text):
+    with pytest.raises(ValueError):  # noqa: PT011 - as above
+        networks().read(given_text)

@@ -135,7 +135,7 @@ class FakeGrant:
 
     async def call(self, weigh: Callable[[], Need], spent_micros: int) -> None:
         self.calls.append((weigh(), spent_micros))
-        _or_raise(self.deny)
+        _or_raise(None if isinstance(self.deny, ToolLimited) else self.deny)
 
     async def tool(self, name: str) -> None:
         self.tools.append(name)

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 from service.agent.scripted import ScriptedModel, say
 from service.errors import DatabaseError, Forbidden, InvalidRequest, Unauthenticated
 from telemetry.failure import Code, FieldError
-from telemetry.record import Decision, Outcome
-from tests.harness.agent import ALLOWED, CALLER, FakeAsk, FakeGate, TurnHouse, hear_all
+from telemetry.record import Decision, Outcome, Reserved
+from tests.harness.agent import ALLOWED, CALLER, QUESTION, FakeAsk, FakeGate, TurnHouse, hear_all
 
 REFUSALS = [
     (FakeAsk(caller=Unauthenticated("no")), Code.UNAUTHENTICATED, Outcome.REFUSED, None),
@@ -63,3 +63,51 @@ async def test_the_standing_is_known_only_with_the_caller():
         assert known.standing is None
         await hear_all(known)
         assert known.standing == peeked
+
+
+async def test_an_address_is_refused_before_it_is_asked_who_it_is():
+    gate = FakeGate()
+    gate.shut = replace(ALLOWED, decision=Decision.DENIED, policy="address", remaining=0, retry_after_ms=1)
+    ask = FakeAsk()
+    _, record = await TurnHouse(ScriptedModel(), gate=gate).whole(ask)
+    assert (gate.knocked, gate.asked, ask.looking.is_set()) == ([ask.address], 0, False)
+    assert (record.failure.code, record.opening.caller) == (Code.RATE_LIMITED, None)
+    assert record.opening.rate_limit == gate.shut
+
+
+async def test_an_address_that_is_only_observed_goes_on():
+    gate = FakeGate()
+    gate.shut = replace(ALLOWED, decision=Decision.OBSERVED, policy="address")
+    _, record = await TurnHouse(ScriptedModel(say("x")), gate=gate).whole()
+    assert (record.outcome, record.opening.rate_limit) == (Outcome.ANSWERED, ALLOWED)
+
+
+async def test_what_a_turn_may_need_is_weighed_with_all_that_was_said_before():
+    gate, model = FakeGate(), ScriptedModel(say("a" * 1_000), say("b"))
+    house = TurnHouse(model, gate=gate)
+    await house.whole(FakeAsk(question=QUESTION))
+    await house.whole(FakeAsk(question=replace(QUESTION, continues=True), turn_id="turn-2"))
+    first, second = gate.needs
+    assert second.tokens - first.tokens > 1_000
+    assert first.cost_micros > first.least_micros > 0
+
+
+async def test_a_grant_is_closed_once_with_what_each_call_took():
+    gate = FakeGate()
+    gate.reserved = Reserved(lease="turn-1", micros=77)
+    _, record = await TurnHouse(ScriptedModel(say("x")), gate=gate).whole()
+    (grant,) = gate.grants
+    assert grant.closed == [([record.usage.total_tokens], record.cost_micros)]
+    assert record.usage.total_tokens > 0
+    assert record.opening.reserved == gate.reserved
+
+
+async def test_a_refused_and_a_failed_turn_close_their_grant_too():
+    denied = FakeGate(replace(ALLOWED, decision=Decision.DENIED))
+    await TurnHouse(ScriptedModel(), gate=denied).whole()
+    failed = FakeGate()
+    await TurnHouse(ScriptedModel(RuntimeError("boom")), gate=failed).whole()
+    assert ([grant.closed for grant in denied.grants], [len(grant.closed) for grant in failed.grants]) == (
+        [[([], 0)]],
+        [1],
+    )

@@ -8,11 +8,12 @@ from service.agent.events import Began, Text, ToolEnded, ToolStarted
 from service.agent.history import decode
 from service.agent.model import ContentBegan, Reply, TextPiece, ToolUse
 from service.agent.scripted import ScriptedModel, begin, say, use
-from service.errors import ToolBroken, ToolFailed
+from service.errors import BudgetSpent, TokensSpent, ToolBroken, ToolFailed, ToolLimited
 from service.tools import built_in
+from service.web.problems import STATUS
 from telemetry.failure import Category, Code
 from telemetry.record import Outcome, ToolOutcome, Usage
-from tests.harness.agent import QUESTION, FakeAsk, FakeTools, TurnHouse, hear_all
+from tests.harness.agent import QUESTION, FakeAsk, FakeGate, FakeTools, TurnHouse, hear_all
 from tests.harness.sdk import traced
 
 
@@ -237,3 +238,44 @@ async def test_a_tool_that_the_model_made_up_is_other_on_its_span_and_itself_in_
     assert [each.name for each in told] == ["execute_tool other", "execute_tool calculate"]
     assert [each.attributes["gen_ai.tool.name"] for each in told] == ["other", "calculate"]
     assert record.tools_called == ("made-up", "calculate")
+
+
+async def test_every_call_but_the_first_is_allowed_by_its_own_worst_case():
+    gate, tools = FakeGate(), FakeTools(echo=echo)
+    model = ScriptedModel(use(ToolUse("1", "echo", {})), use(ToolUse("2", "echo", {})), say("done"))
+    _, record = await TurnHouse(model, tools, gate=gate).whole()
+    (grant,) = gate.grants
+    assert grant.tools == ["echo", "echo"]
+    spent = [call.cost_micros for call in record.model_calls]
+    assert [micros for _, micros in grant.calls] == [spent[0], spent[0] + spent[1]]
+    first, second = (need for need, _ in grant.calls)
+    assert second.tokens > first.tokens > QUESTION.max_tokens
+
+
+@pytest.mark.parametrize(
+    ("denial", "code", "status"),
+    [(BudgetSpent("x"), Code.OVER_BUDGET, 402), (TokensSpent("x"), Code.TOKENS_LIMITED, 429)],
+)
+async def test_a_turn_that_is_allowed_no_further_call_fails_and_costs_what_it_did(denial, code, status):
+    gate, tools = FakeGate(), FakeTools(echo=echo)
+    gate.deny = denial
+    model = ScriptedModel(use(ToolUse("1", "echo", {})))
+    _, record = await TurnHouse(model, tools, gate=gate).whole()
+    assert (record.outcome, record.failure.code, STATUS[code]) == (Outcome.FAILED, code, status)
+    assert (len(record.model_calls), len(model.prompts)) == (1, 1)
+    assert gate.grants[0].closed == [([record.usage.total_tokens], record.cost_micros)]
+
+
+async def test_a_tool_that_is_not_allowed_is_denied_and_the_model_is_told():
+    gate, tools = FakeGate(), FakeTools(echo=echo)
+    gate.deny = ToolLimited("The tool echo may not be used again so soon.")
+    model = ScriptedModel(use(ToolUse("1", "echo", {})), say("sorry"))
+    house = TurnHouse(model, tools, gate=gate)
+    events, record = await house.whole()
+    assert tools.ran == []
+    (call,) = record.tool_calls
+    assert (call.outcome, call.failure.code) == (ToolOutcome.DENIED, Code.RATE_LIMITED)
+    assert [event.outcome for event in events if isinstance(event, ToolEnded)] == [ToolOutcome.DENIED]
+    (result,) = model.prompts[1].messages[2]["content"]
+    assert (result["content"], result["is_error"]) == (gate.deny.detail, True)
+    assert record.outcome is Outcome.ANSWERED

@@ -1,0 +1,62 @@
+"""The worst case of a turn is never passed by what a turn can really cost."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.agent import worst
+from service.agent.cost import Prices
+from service.agent.model import Prompt
+from telemetry.record import Usage
+
+PRICES = Prices.load()
+MODELS = ("claude-sonnet-5-5", "claude-haiku-5-5", "claude-opus-5-5", "a-model-nobody-knows")
+
+
+def prompt(text="hello", model=MODELS[0], max_tokens=100) -> Prompt:
+    return Prompt(
+        model=model,
+        system="be brief",
+        messages=({"role": "user", "content": text},),
+        tools=({"name": "calculate"},),
+        max_tokens=max_tokens,
+    )
+
+
+@given(st.text(), st.sampled_from(MODELS), st.integers(1, 5_000))
+def test_a_token_is_no_less_than_a_byte(text, model, max_tokens):
+    asked = prompt(text, model, max_tokens)
+    given_tokens = worst.input_tokens(asked)
+    assert given_tokens >= worst.FRAME_TOKENS + len(text.encode("utf-8", "surrogatepass"))
+    need = worst.of_call(asked, PRICES)
+    assert need.tokens == given_tokens + max_tokens
+    real = Usage(input_tokens=given_tokens, output_tokens=max_tokens)
+    for usage in (
+        real,
+        Usage(input_tokens=given_tokens, output_tokens=max_tokens, cache_write_tokens=given_tokens),
+    ):
+        assert PRICES.price(model, usage).cost_micros <= need.cost_micros == need.least_micros
+
+
+def test_half_a_surrogate_pair_has_a_size():
+    assert worst.input_tokens(prompt("\ud800")) == worst.input_tokens(prompt("abc"))
+
+
+@given(st.integers(1, 100), st.lists(st.tuples(st.integers(0, 100), st.integers(0, 1_024)), max_size=8))
+def test_all_rounds_together_cost_no_more_than_the_turns_worst(max_tokens, rounds):
+    """Each round gives back what the model said and what its tools did."""
+    asked = prompt(max_tokens=max_tokens)
+    first, cost, grown = worst.input_tokens(asked), 0, 0
+    for wanted, result in [*rounds, (max_tokens, 0)]:
+        said = min(wanted, max_tokens)
+        usage = Usage(input_tokens=first + grown, output_tokens=said)
+        cost += PRICES.price(asked.model, usage).cost_micros
+        grown += said + result
+    assert cost <= worst.of_turn(asked, PRICES, len(rounds)).cost_micros
+
+
+def test_a_turns_least_is_its_first_call():
+    need = worst.of_turn(prompt(), PRICES, 8)
+    assert need.least_micros == worst.of_call(prompt(), PRICES).cost_micros
+    assert need.tokens == worst.of_call(prompt(), PRICES).tokens
+    assert need.cost_micros > 9 * need.least_micros
+    assert worst.of_turn(prompt(), PRICES, 0).cost_micros == need.least_micros
