@@ -23,6 +23,8 @@ LEAN = (
 FULL = (
     Round(program="full", database="sqlite", lives=12),
     Round(program="full", database="postgres", lives=12),
+    Round(program="money", database="sqlite", lives=12),
+    Round(program="money", database="postgres", lives=12, at_once=2),
 )
 
 

@@ -153,7 +153,11 @@ class Answer:
         heard.outcome = OUTCOMES.get(body["code"], "failed")
 
 
+REFUSALS = (
+    *("unauthenticated", "invalid_request", "rate_limited", "audit_unwritable"),
+    *("over_budget", "budget_unavailable"),
+)
 OUTCOMES = {
-    **dict.fromkeys(("unauthenticated", "invalid_request", "rate_limited", "audit_unwritable"), "refused"),
+    **dict.fromkeys(REFUSALS, "refused"),
 }
 """How a turn ended that was answered with a problem of this code."""

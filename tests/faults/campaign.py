@@ -6,20 +6,29 @@ Refuses to go on over a fault: the folder and the database of a round that has o
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from msgspec import Struct
 
 from tests.faults.crowded import Crowded
 from tests.faults.lives import REHEARSED, Lives
+from tests.faults.money import BUDGETS, ledger
 from tests.faults.verdict import Verdict, judged
 from tests.harness.postgres import Postgres
 
 PLAIN = ("random", "random", "early", "recovering")
 """Kinds of kills that know nothing of the program, and how often each is chosen."""
+
+
+PROGRAMS: Mapping[str, Callable[[Path, str, int], Lives]] = MappingProxyType(
+    {"lean": Lives, "full": Crowded, "money": partial(Crowded, **BUDGETS)}
+)
+"""What is killed; `money` is the whole service with budgets, in whose ledger nothing may be left."""
 
 
 class Round(Struct, frozen=True, kw_only=True):
@@ -43,12 +52,13 @@ def run(plan: Round, seed: int, postgres: Postgres | None = None) -> Verdict:
         AssertionError: it did not come to rest; with all that was said.
     """
     with _place(postgres) as (cwd, url):
-        lives = (Crowded if plan.program == "full" else Lives)(cwd, url, seed)
+        lives = PROGRAMS[plan.program](cwd, url, seed)
         with ThreadPoolExecutor(max_workers=plan.at_once) as threads:
             list(threads.map(lives.live, kinds(lives.random, plan.lives)))
         lives.settle()
         verdict = judged(lives)
         assert not verdict.faults, "\n".join([f"{plan.name} in {cwd}, {url}", *verdict.faults[:20]])
+        assert bool(ledger(url)) == (plan.program == "money")
         if isinstance(lives, Crowded):
             told = lives.verify()
             assert (told["valid"], told["refused"], told["freshness"] != "unproven") == (True, 0, True), told

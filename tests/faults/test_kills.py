@@ -12,6 +12,8 @@ ROUNDS = {
     "lean-postgres": Round(program="lean", database="postgres", lives=28, at_once=2),
     "full-sqlite": Round(program="full", database="sqlite", lives=6),
     "full-postgres": Round(program="full", database="postgres", lives=6),
+    "money-sqlite": Round(program="money", database="sqlite", lives=6),
+    "money-postgres": Round(program="money", database="postgres", lives=6, at_once=2),
 }
 
 

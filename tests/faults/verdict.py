@@ -18,6 +18,7 @@ from service.audit.verify import Buried, Keys, Report, Verification, Verifier
 from service.auth.derive import Derived
 from service.seal.vault import Vault
 from service.store.database import open_database
+from tests.faults import money
 from tests.faults.heard import Heard, State
 from tests.faults.lives import SECRET, TYPES, Lives
 from tests.harness.sql import ask
@@ -77,6 +78,7 @@ class Judge:
         strangers, unsaid = self._strangers(), self._lines()
         self._judge_numbers()
         self._verify()
+        self.faults += money.faults(self.lives.database_url)
         return Verdict(
             kills=dict(self.lives.kills),
             asked=len(self.lives.heard),
