@@ -103,6 +103,7 @@ class Authenticator:
             credential_id=read.token_id,
             pseudonym=self._pseudonym(user_id),
             scopes=tuple(word for word in read.claims.scope.split() if word == CONTENT_SCOPE),
+            tenant=None if read.claims.tenant is UNSET else read.claims.tenant,
             stale=read.stale,
         )
 

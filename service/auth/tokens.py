@@ -36,7 +36,7 @@ Second = Annotated[float, Meta(ge=0, le=253_402_300_799)]
 
 
 class Claims(Struct, frozen=True, kw_only=True):
-    """What a token says; `scope` is words between blanks."""
+    """What a token says; `scope` is words between blanks, `tenant` whose limit the user shares."""
 
     iss: str
     aud: str | tuple[str, ...]
@@ -47,6 +47,7 @@ class Claims(Struct, frozen=True, kw_only=True):
     iat: Second | UnsetType = UNSET
     jti: str | UnsetType = UNSET
     scope: str = ""
+    tenant: Annotated[str, Meta(pattern=rf"^{USER_NAME}\Z")] | UnsetType = UNSET
 
 
 class Issuer(Struct, frozen=True, kw_only=True):
