@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 MINUTES ?= 10
 
-.PHONY: run test faults check format lock clean
+.PHONY: run test faults faults-redis check format lock clean
 
 run: $(VENV)/.run
 	@$(BIN)/parley serve
@@ -20,6 +20,11 @@ test: $(VENV)/.test
 faults: $(VENV)/.test
 	@.ci/debian
 	@$(BIN)/python -m tests.faults $(MINUTES)
+
+# four processes on one Redis that is killed, frozen, cut off, flushed and full
+faults-redis: $(VENV)/.test
+	@.ci/debian
+	@$(BIN)/python -m tests.faults.limits_redis $(MINUTES)
 
 check: $(VENV)/.test
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/basedpyright && $(BIN)/lint-imports

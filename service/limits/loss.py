@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from service.limits.demand import MILLISECOND, Demand, Kind, Part, Standing, Verdict
 from service.limits.memory import MemoryStore
-from service.limits.own import ALONE, Own, only
+from service.limits.own import ALONE, SOON_MS, Own, only
 from service.limits.remote import Meeting, Remote, StoreSlow
 from service.limits.reunion import Reunion
 from service.limits.store import StoreAway
@@ -98,7 +98,7 @@ class SharedStore:
             return silent or await self._own.decide(demand)
         verdict = await self._ask(self._store.decide(demand))
         if verdict is None:
-            return await self._silence(demand) or await self._own.decide(demand)
+            return await self._silence(demand, unheard=True) or await self._own.decide(demand)
         if not verdict.denied:
             self._own.note(demand, verdict)
         return verdict
@@ -139,7 +139,7 @@ class SharedStore:
             answer = await call
         except StoreSlow as slow:
             self._slow += 1
-            if self._strict or self._slow >= SLOW_IN_A_ROW:
+            if self._slow >= SLOW_IN_A_ROW:
                 self._lose(str(slow))
             return None
         except StoreAway as away:
@@ -152,12 +152,16 @@ class SharedStore:
         self._slow = 0
         return answer
 
-    async def _silence(self, demand: Demand) -> Verdict | None:
-        """Deny what strict does not admit now; None where it does not stand in the way."""
+    async def _silence(self, demand: Demand, *, unheard: bool = False) -> Verdict | None:
+        """Deny what strict does not admit now; None where it does not stand in the way.
+
+        Where the store was not heard, that one demand is denied, be it an outage or not.
+        """
         if not self._strict:
             return None
         now = self._clock()
-        waits = [self._silent_until(part, now) - now for part in demand.parts]
+        least = SOON_MS * MILLISECOND if unheard else 0
+        waits = [max(least, self._silent_until(part, now) - now) for part in demand.parts]
         if max(waits, default=0) <= 0:
             return None
         stand = (await self._own.peek(demand)).standings

@@ -1,4 +1,4 @@
-"""A TCP proxy before a PostgreSQL server: refuses connections, or loses the answer to COMMIT.
+"""A TCP proxy before a server: refuses connections, is silent, or loses PostgreSQL's answer to COMMIT.
 
 Refuses to understand more of the protocol than that one message.
 """
@@ -20,6 +20,8 @@ class Mode(Enum):
     PASS = "pass"
     REFUSE = "refuse"
     LOSE_COMMITS = "lose_commits"
+    SILENT = "silent"
+    """What is sent arrives when the silence is over, as it does behind a network that loses everything."""
 
 
 class Proxy:
@@ -64,7 +66,11 @@ class Proxy:
         if self.mode is Mode.REFUSE:
             writer.transport.abort()
             return
-        upstream = await asyncio.open_connection("127.0.0.1", self._server_port)
+        try:
+            upstream = await asyncio.open_connection("127.0.0.1", self._server_port)
+        except OSError:  # nobody is there: the client shall see that too
+            writer.transport.abort()
+            return
         lost = asyncio.Event()
         both = (self._ask(reader, upstream[1], lost), self._tell(upstream[0], writer, lost))
         tasks = [asyncio.ensure_future(each) for each in both]
@@ -81,6 +87,7 @@ class Proxy:
     ) -> None:
         with suppress(OSError):
             while (piece := await reader.read(PIECE)) and self.mode is not Mode.REFUSE:
+                await self._silence()
                 if self.mode is Mode.LOSE_COMMITS and piece.endswith(COMMIT):
                     lost.set()
                 server.write(piece)
@@ -90,7 +97,12 @@ class Proxy:
     ) -> None:
         with suppress(OSError):
             while (piece := await server.read(PIECE)) and self.mode is not Mode.REFUSE:
+                await self._silence()
                 if lost.is_set():
                     self.lost += 1
                     return
                 writer.write(piece)
+
+    async def _silence(self) -> None:
+        while self.mode is Mode.SILENT:  # noqa: ASYNC110 - set by another thread
+            await asyncio.sleep(0.01)
