@@ -26,6 +26,10 @@ faults-redis: $(VENV)/.test
 	@.ci/debian
 	@$(BIN)/python -m tests.faults.limits_redis $(MINUTES)
 
+# 10 M decisions of adversaries, a flood of 10 M keys: a quarter of an hour
+limits: $(VENV)/.test
+	@$(BIN)/python -m tests.faults.limits
+
 check: $(VENV)/.test
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/basedpyright && $(BIN)/lint-imports
 

@@ -51,7 +51,6 @@ class Log(Struct, gc=False):
         if len(times) > MOST_COUNTED:
             # no limit reaches further back
             del times[0]
-        self.until = times[-1] + part.rule.window_ms * MILLISECOND
 
     def stand(self, rule: Rule, now: int, wait: int | None) -> Standing:
         """Count those that are left; after a limit was lowered the oldest ones expire without any effect."""
@@ -93,7 +92,7 @@ class Log(Struct, gc=False):
         both = min(len(mine), len(theirs))
         longer = mine if len(mine) > len(theirs) else theirs
         later = map(max, mine[len(mine) - both :], theirs[len(theirs) - both :])
-        self.rule, self.until = other.rule, max(self.until, other.until)
+        self.rule = other.rule
         self.times = longer[: len(longer) - both] + array("q", later)
 
     def trim(self, expired: int) -> None:

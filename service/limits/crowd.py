@@ -12,7 +12,7 @@ from secrets import token_bytes
 from msgspec import Struct
 
 from service.limits.counts import Log
-from service.limits.demand import Kind, Part, Rule
+from service.limits.demand import MILLISECOND, Kind, Part, Rule
 from service.limits.leases import Holders
 from service.limits.quantities import Flow
 from service.limits.state import Key, Moment, State
@@ -61,20 +61,23 @@ class Crowd:
         self._forget(now)
         states = [self._states.get(bucket) for bucket in place.buckets]
         found = [state for state in states if state is not None]
-        if len(found) < len(states):
-            return new(rule)
-        return type(found[0]).least(found, rule, now)  # pyright: ignore[reportArgumentType]
+        view = new(rule)
+        if len(found) == len(states):
+            view = type(found[0]).least(found, rule, now)
+        if isinstance(view, Holders):
+            view.whose = place.whose
+        return view
 
     def take_away(self, place: Place, rule: Rule, now: int) -> State:
         """Return the state of a key that from now on has its own: what it used comes along."""
         state = self.view(place, rule, now)
-        return state.only(place.whose) if isinstance(state, Holders) else state
+        return state.only_own() if isinstance(state, Holders) else state
 
-    def cover(self, place: Place, state: State) -> None:
+    def cover(self, place: Place, state: State, now: int) -> None:
         """Charge what was taken in a view to all buckets of the key."""
+        self._until = max(self._until, now + state.rule.window_ms * MILLISECOND)
         for bucket in place.buckets:
             self._states.setdefault(bucket, new(state.rule)).cover(state)
-            self._until = max(self._until, self._states[bucket].until)
 
     def settle(self, place: Place, part: Part, moment: Moment, excess: int) -> None:
         """Give back a lease; of a quantity nothing, for others were judged by it. Charge an excess."""
@@ -86,13 +89,18 @@ class Crowd:
         elif excess > 0:
             view = self.view(place, part.rule, moment.now)
             view.take(Part(rule=part.rule, subject=part.subject, cost=excess), moment)
-            self.cover(place, view)
+            self.cover(place, view, moment.now)
 
     def _forget(self, now: int) -> None:
-        # nothing in them counts any more; two at a time, for a sweep would hold everyone up
+        """A window after the last came let go of two: a sweep would hold everyone up."""
         for _ in range(2):
-            if self._states and self._until <= now:
-                self._states.popitem()
+            if not self._states or self._until > now:
+                return
+            bucket, state = self._states.popitem()
+            if not state.is_idle(now):
+                # charged far ahead
+                self._states[bucket] = state
+                self._until = now + state.rule.window_ms * MILLISECOND
 
 
 def new(rule: Rule) -> State:

@@ -22,20 +22,22 @@ class Holders(Struct, gc=False):
     rule: Rule
     until: int = 0
     leases: dict[str, int] = field(default_factory=dict[str, int])
+    whose: str = ""
+    """How the names of this key's own leases begin, where others hold leases in the same state."""
 
     def wait(self, part: Part, moment: Moment) -> int | None:
         """Time until fewer than the limit are held, should nothing be given back; none for a holder."""
         self.trim(moment.now)
         over = len(self.leases) - part.rule.limit
-        return 0 if over < 0 or moment.lease in self.leases else self._ends(over) - moment.now
+        if over < 0 or self.whose + moment.lease in self.leases:
+            return 0
+        return self._ends(over) - moment.now
 
     def take(self, part: Part, moment: Moment) -> None:
         """Hold it; whoever holds it already holds it longer."""
-        self.leases.pop(moment.lease, None)
         if part.rule.limit != self.rule.limit:
             self.rule = part.rule
-        self.until = max(self.until, moment.now + part.rule.window_ms * MILLISECOND)
-        self.leases[moment.lease] = self.until
+        self._hold(self.whose + moment.lease, moment.now + part.rule.window_ms * MILLISECOND)
 
     def drop(self, lease: str) -> None:
         """Give it back; nothing happens where it is not held."""
@@ -69,19 +71,18 @@ class Holders(Struct, gc=False):
         for state in states:
             state.trim(now)
         fewest = min(states, key=_number)
-        return cls(rule, fewest.until, dict(fewest.leases))
+        return cls(rule, leases=dict(fewest.leases))
 
     def cover(self, other: Self) -> None:
         """Let whoever came last to the other hold this one too."""
-        lease = next(reversed(other.leases))
-        self.leases.pop(lease, None)
-        self.rule, self.until = other.rule, max(self.until, other.until)
-        self.leases[lease] = self.until
+        self.rule = other.rule
+        self._hold(*next(reversed(other.leases.items())))
 
-    def only(self, whose: str) -> Self:
-        """Return those whose names begin so, without that beginning."""
+    def only_own(self) -> Self:
+        """Return those whose names begin as one's own do, without that beginning."""
+        whose = self.whose
         own = {lease[len(whose) :]: end for lease, end in self.leases.items() if lease.startswith(whose)}
-        return type(self)(self.rule, self.until, own)
+        return type(self)(self.rule, leases=own)
 
     def trim(self, now: int) -> None:
         """Let go of those that have ended."""
@@ -93,6 +94,11 @@ class Holders(Struct, gc=False):
         if ended:
             for lease in list(islice(self.leases, ended)):
                 del self.leases[lease]
+
+    def _hold(self, lease: str, end: int) -> None:
+        self.leases.pop(lease, None)
+        last = next(reversed(self.leases.values()), end)
+        self.leases[lease] = max(end, last)
 
     def _ends(self, place: int) -> int:
         return next(islice(self.leases.values(), place, None))

@@ -5,12 +5,13 @@ decision is atomic.
 
 At most `max_keys` keys have a state of their own, whatever the others do. While that many are live, further
 ones share what `service.limits.crowd` has: stricter for them, never laxer for anyone. States stand in a
-queue for each window, in the order in which they were last charged; those that may go are in front.
+queue for each window. A window after it was put at the end a state is looked at: an idle one goes, one that
+was charged since is put at the end again, so that no decision but the first has to move its keys.
 """
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from service.limits.crowd import Crowd, Place, new
 from service.limits.demand import MILLISECOND, Demand, Kind, Part, Rule, Verdict
@@ -22,8 +23,9 @@ from service.limits.state import LONGEST, Key, Live, Moment, State, key_of, shor
 __all__ = ["MemoryLimiter", "MemoryStore"]
 
 Queue = OrderedDict[Key, State]
-Seat = tuple[State, Part, Moment, Key, Queue | None, Place | None]
-"""A part and its state, how it is asked, its key; the queue it stands in; its place where it is shared."""
+Pair = tuple[State, Part]
+Stranger = tuple[State, Rule, Key, Place | None]
+"""A state that is not kept yet, its rule and key, and its place in the crowd where it is shared."""
 FOREVER = 1 << 63
 """Nanoseconds."""
 
@@ -61,25 +63,23 @@ class MemoryStore:
 
     async def decide(self, demand: Demand) -> Verdict:
         """Admit the whole demand and count it, or deny it at no cost."""
-        now = self._tick()
+        now, parts = self._tick(), demand.parts
         if now >= self._due:
-            self._forget(now, 2 * len(demand.parts))
-        seats = self._seats(demand, now)
-        waits = [state.wait(part, moment) for state, part, moment, _, _, _ in seats]
+            self._forget(now, 2 * len(parts))
+        moment, (pairs, strangers) = Moment(now, demand.lease), self._states(demand.tag, parts, now)
+        waits = [state.wait(part, moment) for state, part in pairs]
         if waits.count(0) == len(waits):
-            for state, part, moment, key, queue, place in seats:
+            for state, part in pairs:
                 state.take(part, moment)
-                if queue:
-                    queue.move_to_end(key)
-                else:
-                    self._welcome(state, part.rule, now, key, place)
-        return self._verdict(seats, waits, now)
+            for stranger in strangers:
+                self._welcome(*stranger, now)
+        return self._verdict(pairs, waits, now)
 
     async def peek(self, demand: Demand) -> Verdict:
         """Say what `decide` would at this moment; counts nothing."""
-        now = self._tick()
-        seats = self._seats(demand, now)
-        return self._verdict(seats, [state.wait(part, moment) for state, part, moment, _, _, _ in seats], now)
+        moment = Moment(self._tick(), demand.lease)
+        pairs, _ = self._states(demand.tag, demand.parts, moment.now)
+        return self._verdict(pairs, [state.wait(part, moment) for state, part in pairs], moment.now)
 
     async def settle(self, demand: Demand, verdict: Verdict, spent: int) -> None:
         """Give back the leases, and of the quantities all but `spent`, exactly.
@@ -117,14 +117,19 @@ class MemoryStore:
         """
         now = self._tick()
         when = now if at is None else min(at, now)
-        seats = self._seats(demand, now)
-        for state, part, moment, key, _, place in seats:
-            if when > now - part.rule.window_ms * MILLISECOND:
-                state.take(part, Moment(when, moment.lease))
-                self._welcome(state, part.rule, now, key, place)
-            state.wait(part, moment)
-        verdict = self._verdict(seats, [0] * len(seats), now)
-        return Verdict(standings=verdict.standings, at=when, store=self.name)
+        parts = [part for part in demand.parts if when > now - part.rule.window_ms * MILLISECOND]
+        pairs, strangers = self._states(demand.tag, parts, now)
+        for state, part in pairs:
+            state.take(part, Moment(when, demand.lease))
+        for stranger in strangers:
+            self._welcome(*stranger, now)
+        pairs, _ = self._states(demand.tag, demand.parts, now)
+        for state, part in pairs:
+            # lets go of what has expired, as standings want it
+            state.wait(part, Moment(now, demand.lease))
+        return Verdict(
+            standings=self._verdict(pairs, [0] * len(pairs), now).standings, at=when, store=self.name
+        )
 
     def recent(self) -> Iterator[Live]:
         """Say what still counts, key by key; of the crowd, nothing is known by key.
@@ -142,30 +147,32 @@ class MemoryStore:
         self._now = max(self._now, now)
         return self._now
 
-    def _seats(self, demand: Demand, now: int) -> list[Seat]:
-        moment, tag, queues = Moment(now, demand.lease), short(demand.tag), self._queues
-        seats: list[Seat] = []
-        for part in demand.parts:
+    def _states(self, tag: str, parts: Sequence[Part], now: int) -> tuple[list[Pair], list[Stranger]]:
+        """Find the states of all parts, and which of these are not kept yet."""
+        tag, queues = short(tag), self._queues
+        pairs: list[Pair] = []
+        strangers: list[Stranger] = []
+        for part in parts:
             rule, subject = part.rule, part.subject
             # as key_of does, without a call for each part
             key = (tag, rule.name, subject if len(subject) <= LONGEST else short(subject))
             queue = queues.get(rule.window_ms)
             state = queue.get(key) if queue else None
-            seats.append((state, part, moment, key, queue, None) if state else self._seat(part, moment, key))
-        return seats
+            if state is None:
+                state, place = self._stranger(key, rule, now)
+                strangers.append((state, rule, key, place))
+            pairs.append((state, part))
+        return pairs, strangers
 
-    def _seat(self, part: Part, moment: Moment, key: Key) -> Seat:
+    def _stranger(self, key: Key, rule: Rule, now: int) -> tuple[State, Place | None]:
         """Find a state for a key that has none in the queue of its window."""
-        rule, crowd, now = self._known(part.rule), self._crowd, moment.now
-        state = self._moved(key, rule, now)
+        known, crowd = self._known(rule), self._crowd
+        state = self._moved(key, known, now)
         full = sum(map(len, self._queues.values())) >= self._max_keys
         if state or not (full or crowd):
-            return state or new(rule), part, moment, key, None, None
+            return state or new(known), None
         place = crowd.place(key)
-        if full:
-            shared = Moment(now, place.whose + moment.lease)
-            return crowd.view(place, rule, now), part, shared, key, None, place
-        return crowd.take_away(place, rule, now), part, moment, key, None, None
+        return (crowd.view(place, known, now), place) if full else (crowd.take_away(place, known, now), None)
 
     def _moved(self, key: Key, rule: Rule, now: int) -> State | None:
         """Find the state that a key had with another window, and let it stand with those of the new one."""
@@ -181,16 +188,15 @@ class MemoryStore:
         # demands come with rules of their own, which are equal: states shall not keep them all
         return self._rules.setdefault((rule.name, rule.limit, rule.window_ms), rule)
 
-    def _welcome(self, state: State, rule: Rule, now: int, key: Key, place: Place | None) -> None:
+    def _welcome(self, state: State, rule: Rule, key: Key, place: Place | None, now: int) -> None:
         """Keep a state that was charged: in the crowd, or at the end of its queue."""
         if place:
-            self._crowd.cover(place, state)
+            self._crowd.cover(place, state, now)
         else:
             self._keep(key, state, rule, now)
 
     def _keep(self, key: Key, state: State, rule: Rule, now: int) -> None:
-        """Let a state stand at the end of its queue, for a window at least."""
-        state.rule, state.until = self._known(rule), max(state.until, now + rule.window_ms * MILLISECOND)
+        state.until = now + rule.window_ms * MILLISECOND
         queue = self._queues.get(rule.window_ms)
         if queue is None:
             queue = self._queues.setdefault(rule.window_ms, OrderedDict())
@@ -198,10 +204,9 @@ class MemoryStore:
         queue.move_to_end(key)
         self._due = min(self._due, state.until)
 
-    def _verdict(self, seats: list[Seat], waits: list[int | None], now: int) -> Verdict:
-        standings = [
-            state.stand(part.rule, now, wait) for (state, part, *_), wait in zip(seats, waits, strict=True)
-        ]
+    def _verdict(self, pairs: list[Pair], waits: list[int | None], now: int) -> Verdict:
+        ways = iter(waits)
+        standings = [state.stand(part.rule, now, next(ways)) for state, part in pairs]
         return Verdict(standings=tuple(standings), at=now, store=self.name)
 
     def _settle(self, key: Key, part: Part, moment: Moment, at: int, spent: int) -> None:
@@ -218,8 +223,8 @@ class MemoryStore:
             self._crowd.settle(self._crowd.place(key), part, moment, excess)
 
     def _forget(self, now: int, most: int) -> None:
-        """Let some go that were last charged a window ago; and find out when there will be others."""
-        # twice as many as a demand can add: the idle ones always go faster than new ones come
+        """Let some go that are idle; and find out when there will be others."""
+        # twice as many as a demand can charge: what there is to be looked at never grows
         self._due = FOREVER
         for window, queue in self._queues.items():
             for _ in range(most):
@@ -227,6 +232,6 @@ class MemoryStore:
                     break
                 key, state = queue.popitem(last=False)
                 if not state.is_idle(now):
-                    # charged far ahead: it is looked at again, and does not stand in front of others
                     state.until, queue[key] = now + window * MILLISECOND, state
-            self._due = min(self._due, next(iter(queue.values())).until if queue else FOREVER)
+            if queue:
+                self._due = min(self._due, next(iter(queue.values())).until)

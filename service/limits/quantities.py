@@ -100,7 +100,6 @@ class Flow(Struct, gc=False):
             self._close(0, self.open[1], scale)
         self.open.extend((now, part.cost, 0, NEVER, 0))
         self.owed += part.cost
-        self.until = max(self.until, now + scale.window)
         if part.rule.limit != self.rule.limit:
             self.rule = part.rule
 
@@ -153,7 +152,6 @@ class Flow(Struct, gc=False):
         scale = scale_of(other.rule.limit, other.rule.window_ms)
         self.before = scale.later((self.since, self.owed), (other.since, other.owed))
         self.rule, (self.since, self.owed) = other.rule, self.before
-        self.until = max(self.until, other.until, -(-scale.time(self.before) // scale.steady))
 
     def _ahead(self, now: int) -> int:
         scale = scale_of(self.rule.limit, self.rule.window_ms)

@@ -42,7 +42,7 @@ class Live(Struct, frozen=True, kw_only=True):
 class State(Protocol):
     """A key's state: whole numbers, no clock. Times are nanoseconds of one clock, and do not run backwards.
 
-    `rule` is the one that it was last charged by. At `until` it may be looked at whether it may be forgotten.
+    `rule` is the one that it was last charged by. `until` is its keeper's: when to look whether it may go.
     """
 
     rule: Rule

@@ -157,5 +157,5 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    given = [*map(int, sys.argv[1:3]), DECISIONS, KEYS]
-    sys.exit(asyncio.run(campaign(given[0], given[1] if len(sys.argv) > 2 else KEYS)))
+    given = [int(each) for each in sys.argv[1:]]
+    sys.exit(asyncio.run(campaign(*given, *(DECISIONS, KEYS)[len(given) :])))

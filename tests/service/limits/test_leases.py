@@ -63,4 +63,8 @@ def test_the_least_is_a_state_of_its_own():
 
 
 def test_ones_own_are_known_by_how_their_names_begin():
-    assert held(("me:x", 5), ("you:y", 6)).only("me:").leases == {"x": 5 + MS}
+    shared = Holders(RULE, leases={"me:x": 5, "you:x": 6}, whose="me:")
+    assert shared.wait(PART, Moment(0, "x")) == 0
+    assert shared.wait(PART, Moment(0, "y")) == 5
+    shared.take(PART, Moment(1, "y"))
+    assert shared.only_own().leases == {"x": 5, "y": 1 + MS}

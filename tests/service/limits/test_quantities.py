@@ -150,9 +150,8 @@ def test_after_settling_all_is_as_if_the_demand_had_been_for_what_was_spent(step
 def test_the_least_is_paid_for_soonest_and_what_covers_another_no_sooner(several):
     flows = [Flow(RULE, since=since, owed=owed) for since, owed in several]
     assert arrival(Flow.least(flows, RULE, 0)) == min(map(arrival, flows))
-    covering = Flow(RULE, 10**9, 5 * 10**8, 50)
+    covering = Flow(RULE, since=5 * 10**8, owed=50)
     latest = max(arrival(covering), *map(arrival, flows))
     for flow in flows:
         covering.cover(flow)
     assert arrival(covering) == latest
-    assert covering.until >= latest
