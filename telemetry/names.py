@@ -89,7 +89,7 @@ AUDIT_OLDEST_AGE = "parley.audit.oldest_age"  # s, of the oldest row that waits
 AUDIT_ROWS = "parley.audit.rows"  # events in the log
 AUDIT_BYTES = "parley.audit.bytes"  # By, of the journal
 DISK_FREE = "parley.disk.free"  # By, where the journal is
-BUDGET_USED = "parley.budget.used"  # {budget}; part of 1 that the fullest is used, put aside included
+BUDGET_USED = "parley.budget.used"  # {budget}; part of 1 that is spent of the fullest
 BUDGET_REFUSALS = "parley.budget.refusals"  # {budget}
 BUDGET_DRIFT = "parley.budget.drift"  # micro-dollars that the ledger is off the events: 0
 LOG_LINES = "parley.log.lines"  # {type}
@@ -123,12 +123,16 @@ CHECKPOINT_UNTOLD = "checkpoint_untold"  # a place that checkpoints are told to 
 JOURNAL_MENDED = "journal_mended"  # it can be written again
 LIMITS_DEGRADED = "limits_degraded"  # the shared store is away: each process decides by its share
 LIMITS_RESTORED = "limits_restored"
-BUDGET_THRESHOLD = "budget_threshold"  # a budget passed 50, 80 or 100 %, put aside included
+BUDGET_THRESHOLD = "budget_threshold"  # 50, 80 or 100 % of a budget is spent
+SETTINGS_CHANGED = "settings_changed"  # read again while the service runs: what was taken over
+SETTINGS_REFUSED = "settings_refused"  # something was wrong with them: the old ones hold on
+WORKER_ENDED = "worker_ended"  # without being told to: another takes its place
 FOREIGN = "log"  # a library's own line
 
 LOG_TYPES = (
     COMPLETED, FAILED, ERROR, REFUSED, RATE_LIMITED, DENIED,
     SERVICE_STARTED, SERVICE_STOPPED, SINK_FAILED, REQUEST_FAILED, MODEL_UNPRICED, SETTLE_FAILED,
     KEYS_UNFETCHED, JOURNAL_STRANGE, JOURNAL_UNSAFE, JOURNAL_MENDED, AUDIT_CHECKPOINT,
-    CHECKPOINT_UNTOLD, LIMITS_DEGRADED, LIMITS_RESTORED, BUDGET_THRESHOLD, FOREIGN,
+    CHECKPOINT_UNTOLD, LIMITS_DEGRADED, LIMITS_RESTORED, BUDGET_THRESHOLD,
+    SETTINGS_CHANGED, SETTINGS_REFUSED, WORKER_ENDED, FOREIGN,
 )  # fmt: skip

@@ -81,7 +81,7 @@ class Standing(Protocol):
 
     @property
     def crossed(self) -> int:
-        """The percentage that it passed just now: 50, 80, 100; 0 where none."""
+        """The percentage whose spending is told just now: 50, 80, 100; 0 where none."""
         ...
 
 

@@ -68,14 +68,14 @@ class Meters:
         return told
 
     def _heed(self, name: str, subject: str, each: Standing) -> None:
-        self._used[name, subject] = Used((each.spent + each.reserved) / (each.limit or 1), each.ends_at)
+        self._used[name, subject] = Used(each.spent / (each.limit or 1), each.ends_at)
         self._used.move_to_end((name, subject))
         while len(self._used) > REMEMBERED:
             self._used.popitem(last=False)
 
 
 def line(want: Want, each: Standing) -> Line:
-    """A budget passed 50, 80 or 100 % of its limit, put aside included; money is in US dollars."""
+    """Of a budget 50, 80 or 100 % is spent, or no turn can be had of what is left; money is in US dollars."""
     scope = each.name.partition("_")[0]
     return Line(
         names.BUDGET_THRESHOLD,
@@ -110,7 +110,7 @@ def _drift(options: CallbackOptions) -> Sequence[Observation]:
 
 
 _meter.create_observable_gauge(
-    names.BUDGET_USED, [_used], "1", "How far the fullest budget of a name is used, put aside included"
+    names.BUDGET_USED, [_used], "1", "What is spent of the fullest budget of a name"
 )
 _meter.create_observable_gauge(
     names.BUDGET_DRIFT, [_drift], "{micro-USD}", "How far the ledger is off the events of this day and month"

@@ -14,7 +14,7 @@ HELD, EXPIRED = "held", "expired"
 
 
 class Account(Struct):
-    """One row of the ledger, in micro-dollars; `told` is the greatest sum at which a threshold was told."""
+    """One row of the ledger, in micro-dollars; `told` is the most spent of which was told."""
 
     spent: int = 0
     reserved: int = 0

@@ -13,7 +13,8 @@ from service.store.budgets.keys import keys_by_name
 from service.store.budgets.periods import span_of
 
 PERCENTS = (100, 80, 50)
-"""Of a limit: passing one upwards is told once."""
+"""Of a limit: what is spent is told once when it has reached one. What is put aside does not count: a worst
+case is many times what a turn comes to."""
 
 
 class Want(Protocol):
@@ -151,8 +152,10 @@ def decide(each: Placed, draft: Draft, writer: str) -> Answer:
     micros = _fitting(want, keys, draft.accounts)
     if micros is not None:
         draft.hold(_holding(want, micros, keys.values(), writer))
+    refused = micros is None and want.share == 1
     return Answer(
-        micros=micros, standings=tuple(_standing(name, want, key, draft) for name, key in keys.items())
+        micros=micros,
+        standings=tuple(_standing(name, each, key, draft, refused=refused) for name, key in keys.items()),
     )
 
 
@@ -181,11 +184,14 @@ def _holding(want: Want, micros: int, keys: Iterable[Key], writer: str) -> Holdi
     )
 
 
-def _standing(name: str, want: Want, key: Key, draft: Draft) -> Standing:
-    account, limit = draft.accounts[key], want.limits[name]
-    crossed = crossing(account, limit)
+def _standing(name: str, each: Placed, key: Key, draft: Draft, *, refused: bool) -> Standing:
+    account, limit = draft.accounts[key], each.want.limits[name]
+    # Of so little nothing can be had, though nothing were put aside: it is used up.
+    used_up = refused and limit - account.spent < each.want.least
+    reached = max(limit, account.spent) if used_up else account.spent
+    crossed = crossing(account.told, reached, limit)
     if crossed:
-        account.told = account.taken
+        account.told = reached
         draft.changed.add(key)
     return standing(name, limit, key, account, crossed)
 
@@ -202,10 +208,6 @@ def standing(name: str, limit: int, key: Key, account: Account, crossed: int = 0
     )
 
 
-def crossing(account: Account, limit: int) -> int:
-    """The highest percentage of its limit that an account passed since one was told; 0 where none."""
-    for percent in PERCENTS:
-        threshold = -(-limit * percent // 100)
-        if account.told < threshold <= account.taken:
-            return percent
-    return 0
+def crossing(told: int, reached: int, limit: int) -> int:
+    """The highest percentage of its limit that was reached since one was told; 0 where none."""
+    return next((each for each in PERCENTS if told < -(-limit * each // 100) <= reached), 0)

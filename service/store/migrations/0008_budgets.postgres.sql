@@ -10,7 +10,7 @@ CREATE TABLE budget_ledger (
     period TEXT COLLATE "C" NOT NULL,
     spent BIGINT NOT NULL,
     reserved BIGINT NOT NULL,
-    -- The greatest sum of both at which a threshold was told.
+    -- The most spent of which was told.
     told BIGINT NOT NULL,
     PRIMARY KEY (scope, subject, period)
 );

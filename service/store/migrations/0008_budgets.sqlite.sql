@@ -10,7 +10,7 @@ CREATE TABLE budget_ledger (
     period TEXT NOT NULL,
     spent INTEGER NOT NULL,
     reserved INTEGER NOT NULL,
-    -- The greatest sum of both at which a threshold was told.
+    -- The most spent of which was told.
     told INTEGER NOT NULL,
     PRIMARY KEY (scope, subject, period)
 );

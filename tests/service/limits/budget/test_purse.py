@@ -305,29 +305,35 @@ async def test_without_an_audit_the_end_of_a_turn_is_told_to_the_ledger(ledger, 
     assert (accounts(database_url)[USER], reservations(database_url)) == ((3 * CENT, 0), {})
 
 
-async def test_crossing_a_threshold_is_one_line(purse, caplog):
+async def test_what_is_spent_of_a_budget_is_one_line_for_each_threshold(purse, database, caplog):
     caplog.set_level("WARNING", "parley")
     for n in range(11):
         await reserve(purse, f"t{n}", 10 * CENT)
+        await database.audit.append([event(f"t{n}", 9 * CENT, actor_id="user-1")])
     lines = [record.line for record in caplog.records if record.msg == "budget_threshold"]
-    assert [each.fields["percent"] for each in lines] == [50, 80, 100]
-    assert lines[0].fields == {
+    assert [each.fields["percent"] for each in lines] == [50, 80]
+    assert isinstance(await reserve(purse, "last", 10 * CENT), BudgetStanding)
+    (line,) = [record.line for record in caplog.records if record.msg == "budget_threshold"][2:]
+    assert line.fields == {
         "budget": "user_day",
         "scope": "user",
         "subject": "pseudonym-1",
-        "percent": 50,
-        "spent": 0.0,
-        "reserved": 0.5,
+        "percent": 100,
+        "spent": 0.99,
+        "reserved": 0.0,
         "limit": 1.0,
     }
 
 
-async def test_how_far_budgets_are_used(ledger):
+async def test_how_far_budgets_are_used(ledger, database):
     budgets = Budgets(user_day=100 * CENT, total_day=1_000 * CENT)
     async with purse_of(ledger, budgets) as purse:
-        await reserve(purse, "a", 10 * CENT)
-        await reserve(purse, "b", 40 * CENT, structs.replace(CALLER, user_id="user-2"))
-        assert purse.meters.used() == pytest.approx({"user_day": 0.4, "total_day": 0.05}, abs=0.02)
+        for turn, user, cost in (("a", "user-1", 10), ("b", "user-2", 40)):
+            caller = structs.replace(CALLER, user_id=user)
+            await reserve(purse, turn, 50 * CENT, caller)
+            await database.audit.append([event(turn, cost * CENT, actor_id=user)])
+            await reserve(purse, f"after-{turn}", CENT, caller)
+        assert purse.meters.used() == {"user_day": 0.4, "total_day": 0.05}
 
 
 async def test_the_drift_is_looked_at_from_the_start(ledger, database):

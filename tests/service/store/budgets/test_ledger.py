@@ -78,25 +78,34 @@ async def test_it_says_how_each_budget_stands(database):
     assert [each.ends_at for each in answer.standings] == [20_784 * DAY, 20_788 * DAY]
 
 
-async def test_what_passes_a_threshold_is_told_once(database):
-    told = [
-        [each.crossed for each in answer.standings]
-        for answer in await work(database, *(want(f"t{n}", 250) for n in range(5)))
-    ]
-    assert told == [[0, 0], [50, 0], [0, 0], [100, 0], [0, 0]]
-    await work(database, returns={"t0": 250, "t1": 250, "t2": 250})
-    assert (await work(database, want("again", 250)))[0].standings[0].crossed == 0
+async def test_what_is_spent_of_a_budget_is_told_once_for_each_threshold(database):
+    told = []
+    for n, cost in enumerate((499, 1, 250, 60, 189, 1)):
+        (answer,) = await work(database, want(f"t{n}", 0))
+        told.append(answer.standings[0].crossed)
+        await database.audit.append([event(f"t{n}", cost)])
+    assert told == [0, 0, 50, 0, 80, 0]
+    (answer,) = await work(database, want("last", 0))
+    assert [each.crossed for each in answer.standings] == [100, 0]
+    assert (await work(database, want("again", 0)))[0].standings[0].crossed == 0
 
 
-async def test_a_threshold_that_an_event_passed_is_told_by_the_next_want(database):
-    await work(database, want("a", 10))
-    await database.audit.append([event("a", 850)])
-    assert [each.crossed for each in (await work(database, want("b", 10)))[0].standings] == [80, 0]
+async def test_a_budget_of_which_nothing_can_be_had_is_told_to_be_used_up(database):
+    await work(database, want("a", 950))
+    refused = [(await work(database, want("b", 100)))[0].standings[0].crossed]
+    await database.audit.append([event("a", 950)])
+    refused += [(await work(database, want(name, 100)))[0].standings[0].crossed for name in ("c", "d")]
+    assert refused == [0, 100, 0]
+
+
+async def test_what_is_put_aside_is_not_told_as_spent(database):
+    answer, refused = await work(database, want("a", 1_000), want("b", 1))
+    assert answer.standings[0].crossed == refused.standings[0].crossed == 0
 
 
 async def test_by_force_more_is_put_aside_than_there_is(database, url):
     answer, _ = await work(database, want("a", 2_000, force=True), want("b", 1))
-    assert (answer.micros, answer.standings[0].crossed) == (2_000, 100)
+    assert answer.micros == 2_000
     assert accounts(url)[ANN] == (0, 2_000)
 
 
