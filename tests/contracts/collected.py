@@ -14,6 +14,7 @@ import httpx
 
 from tests.harness.chat import ask, stream
 from tests.harness.service import Service
+from tests.harness.sql import ask as ask_database
 from tests.harness.waiting import wait
 
 
@@ -30,6 +31,13 @@ UNREACHABLE = {
     "AGENT_JWT_JWKS_URL": "http://127.0.0.1:1/jwks",
     "AGENT_AUDIT_CHECKPOINT_WEBHOOK": "http://127.0.0.1:1/checkpoints",
 }
+SMALL = {
+    "AGENT_BUDGET_USER_DAY_USD": "0.02",
+    "AGENT_MAX_TOKENS": "100",
+    "AGENT_MAX_TOOL_ROUNDS": "1",
+    "AGENT_RATE_LIMIT_ROLES": LIMITS,
+}
+"""Money for a dozen turns."""
 TOKEN = f"{coded(alg='EdDSA', typ='JWT', kid='a')}.{coded(sub='x', exp=9999999999)}.{'A' * 86}"
 """A token whose issuer's keys cannot be had."""
 CHAT, EVENTS = "/api/v1/agent/chat", "/api/v1/audit/events"
@@ -61,6 +69,7 @@ def collect(folder: Path) -> Found:
         found |= {f"lines/{name}": value for name, value in lines(service)}
     found |= dict(from_far_away(folder / "away"))
     found |= dict(on_a_full_disk(folder / "full"))
+    found |= dict(on_a_small_budget(folder / "budget"))
     return found
 
 
@@ -87,6 +96,18 @@ def on_a_full_disk(cwd: Path) -> Iterator[tuple[str, Any]]:
         yield "lines/journal_unsafe", service.wait_for_line(type="journal_unsafe")
         resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (most, most))
         yield "lines/journal_mended", service.wait_for_line(type="journal_mended")
+
+
+def on_a_small_budget(cwd: Path) -> Iterator[tuple[str, Any]]:
+    """What is said once money is spent, and what a command says of a ledger that somebody changed."""
+    cwd.mkdir()
+    with Service(cwd, SMALL) as service:
+        wait(lambda: ask(service, "Hello").status_code == 402, seen=service.said)
+        yield "problems/over_budget", ask(service, "Hello").json()
+        yield "lines/budget_threshold", service.wait_for_line(type="budget_threshold")
+        assert service.stop() == 0
+        ask_database(f"sqlite:///{cwd}/var/parley.db", "UPDATE budget_ledger SET spent = spent + 1")
+        yield "cli/limits_rebuild", told(service, "limits", "rebuild")
 
 
 def plug_in(site: Path) -> None:

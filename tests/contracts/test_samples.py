@@ -30,8 +30,7 @@ WRITE = os.environ.get("PARLEY_WRITE_SAMPLES") == "1"
 NOT_ASKED_FOR = {
     "tokens_limited": "no such limit in this version",
     "concurrency_limited": "no such limit in this version",
-    "over_budget": "no budgets in this version",
-    "budget_unavailable": "no budgets in this version",
+    "budget_unavailable": "takes a database that stands still",
     "overloaded": "nothing refuses by it in this version",
     "upstream_timeout": "takes 30 s of silence",
     "upstream_unreachable": "is the stream's error event",
