@@ -69,7 +69,7 @@ async def open_house(settings: Settings, root: Secret, base_url: str | None) -> 
         await records.start(sinks, rooms)
         await records.keep_retaining(settings, database, rooms)
         watch, audited = model_watch(settings), records.audit_of(sinks)
-        gate = await open_gate(settings, database, audited, rooms)
+        gate = await open_gate(settings, database, audited, rooms, derived.pseudonym)
         guarded = (*guard(sinks.items()), Guarded(HEALTH, watch))
         turns = build_turns(settings, guarded, model, database, gate, audited)
         rooms.push_async_callback(turns.stop)

@@ -3,10 +3,12 @@
 Refuses to wait for a store that does not answer: the service starts, and decides alone until it does.
 """
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from logging import WARNING
 
 from config.settings import Settings
+from service.app.counting import Counting
 from service.app.money import open_purse
 from service.audit.sink import AuditSink
 from service.limits import Gate, MemoryStore, Rules
@@ -22,12 +24,24 @@ MARGIN_MS = 60_000
 
 
 async def open_gate(
-    settings: Settings, database: Database, audited: AuditSink | None, rooms: AsyncExitStack
+    settings: Settings,
+    database: Database,
+    audited: AuditSink | None,
+    rooms: AsyncExitStack,
+    pseudonym: Callable[[str], str],
 ) -> Gate:
-    """Open the store of the settings and the purse, and the gate over both."""
-    rules = Rules(settings.limits, settings.model.turn_timeout_ms + MARGIN_MS)
+    """Open the store of the settings and the purse, and the gate over both.
+
+    A store in memory is told what was admitted before the start.
+    """
+    longest_ms = settings.model.turn_timeout_ms + MARGIN_MS
+    rules = Rules(settings.limits, longest_ms)
     purse = await open_purse(settings, database, audited, rooms, lambda: rules.limits.budgets)
-    return Gate(await open_store(settings, rooms), rules, purse, microseconds)
+    store = await open_store(settings, rooms)
+    gate = Gate(store, rules, purse, microseconds)
+    if isinstance(store, MemoryStore):
+        await Counting(gate, store, database, audited, pseudonym, longest_ms).start(rooms)
+    return gate
 
 
 async def open_store(settings: Settings, rooms: AsyncExitStack) -> Store:

@@ -66,6 +66,8 @@ class Clerk:
         self._book, self._drain, self._sealing, self._estates = book, drain, sealing, estates
         self._pauses = pauses
         self._woken, self._stopping = asyncio.Event(), asyncio.Event()
+        self.inherited = asyncio.Event()
+        """Dead writers were looked for once: what could be read of theirs is in the log."""
         self._adopted_at = self._looked_at = float("-inf")
         self._tried_at = float("-inf")
         self._began = time.monotonic()
@@ -138,6 +140,7 @@ class Clerk:
         if now - self._adopted_at >= ADOPT and not self._stopping.is_set():
             await self._inherit()
             self._adopted_at = now
+            self.inherited.set()
         await self.seal()
 
     async def seal(self, *, force: bool = False) -> None:

@@ -109,6 +109,7 @@ def _asked(record: TurnRecord) -> dict[str, Any]:
         "traceId": opening.trace_id,
         "role": caller.role if caller else None,
         "credentialId": caller.credential_id if caller else None,
+        **({"tenant": caller.tenant} if caller and caller.tenant else {}),
         **({"authStale": True} if caller and caller.stale else {}),
         "conversationId": opening.conversation_id,
         "model": opening.model,

@@ -137,6 +137,11 @@ class AuditSink:
         if self._settings.durability == "strict":
             await self.begun()
 
+    async def inherited(self) -> None:
+        """Wait until what dead processes left in their journals is in the log, as far as it can be read."""
+        if self._clerk:
+            await self._clerk.inherited.wait()
+
     async def start(self) -> None:
         """Open the journal, and work in the background from now on.
 

@@ -129,8 +129,7 @@ class Gate:
 
     async def reset(self, caller: Caller) -> None:
         """Forget what is counted for a caller; money that is spent stays spent."""
-        demand = self.rules.of_turn(caller, "", None, 1)
-        await self.store.reset(demand)
+        await self.store.reset(self.rules.of_caller(caller))
 
     def _weighs(self, caller: Caller) -> bool:
         """Whether it matters how much a turn may need."""

@@ -51,6 +51,12 @@ class Rules:
         part = Part(rule=self._count(TOOL, limit), subject=f"{_user(caller)}{SEPARATOR}{tool}")
         return Demand(tag=_tag(caller), parts=(part,))
 
+    def of_caller(self, caller: Caller) -> Demand:
+        """All that is counted for a caller alone; what a tenant's users did together is not."""
+        turn = self.of_turn(caller, "", None, 1)
+        own = (part for part in turn.parts if part.rule.name != TENANT)
+        return Demand(tag=turn.tag, parts=(*own, *self._each(caller)))
+
     def limit_of(self, role: str) -> int:
         """The requests that a role may send in a window."""
         return self.limits.roles.get(role, self.limits.requests)
@@ -62,6 +68,11 @@ class Rules:
         limit = (self.limits.models or {}).get(model or "")
         if limit:
             yield Part(rule=self._count(MODEL, limit), subject=f"{_user(caller)}{SEPARATOR}{model}")
+
+    def _each(self, caller: Caller) -> Iterator[Part]:
+        for name, limits in ((MODEL, self.limits.models), (TOOL, self.limits.tools)):
+            for each, limit in (limits or {}).items():
+                yield Part(rule=self._count(name, limit), subject=f"{_user(caller)}{SEPARATOR}{each}")
 
     def _tokens(self, caller: Caller, tokens: int) -> Iterator[Part]:
         if self.limits.tokens_per_minute:

@@ -9,6 +9,7 @@ from piccolo.querystring import QueryString
 
 from service.errors import DatabaseAway, DatabaseError
 from service.seal.vault import Vault
+from service.store.admissions import Admissions
 from service.store.audit import AuditStore
 from service.store.budgets.ledger import BudgetLedger
 from service.store.checkpoints import Checkpoints
@@ -25,6 +26,7 @@ from service.store.postgres.location import is_server, location_of
 from service.store.postgres.migrate import migrate as migrate_server
 from service.store.proofs import Proofs
 from service.store.questions import Questions
+from service.store.resets import Resets
 from service.store.retention import Retention
 from service.store.rotation import Rotation
 from service.store.sessions import SessionStore
@@ -57,6 +59,8 @@ class Database:
         self.checkpoints = Checkpoints(engine)
         self.proofs = Proofs(engine)
         self.budgets = BudgetLedger(engine, vault)
+        self.admissions = Admissions(engine)
+        self.resets = Resets(engine, vault)
 
     async def ping(self) -> None:
         """Ask the database for a sign of life, for two seconds; does not wait for writes.

@@ -176,6 +176,16 @@ class BudgetReservation(Table, tablename="budget_reservation"):
     expires_at = BigInt()
 
 
+class LimitReset(Table, tablename="limit_reset"):
+    """Whose limits begin anew, for services that count in their own memory; gone after an hour."""
+
+    id = Text(primary_key=True)
+    user_id = Text()
+    role = Text()
+    tenant = Text(null=True)
+    at = BigInt()
+
+
 TABLES: tuple[type[Table], ...] = (
     AuditEvent,
     AuditContent,
@@ -190,6 +200,7 @@ TABLES: tuple[type[Table], ...] = (
     RevokedSession,
     BudgetLedger,
     BudgetReservation,
+    LimitReset,
 )
 
 

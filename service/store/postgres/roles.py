@@ -36,6 +36,7 @@ KEPT = MappingProxyType(
         "api_key": ALL,
         "budget_ledger": ALL,
         "budget_reservation": ALL,
+        "limit_reset": ALL,
     }
 )
 """What both need. Nothing that an audit's table holds can be changed or removed by it."""
