@@ -1,10 +1,10 @@
 -- Decides over a whole demand in one step, by Redis's clock: all of it is counted, or nothing is.
--- Refuses to write before it has looked at all parts.
+-- Refuses to write before it has looked at all parts, but what mends them where the clock was set back.
 --
 -- KEYS[2…]: one for each part. ARGV[3…]: decide or peek; the lease; then four for each part, its kind and
 --   count, lease: limit, window (us), milliseconds until the key may go
 --   quantity:     charge (us), the burst's charge (us), window (us)
--- Answers {1 admitted | 0 not, now, then three for each part}, or what shared.lua does:
+-- Answers as shared.lua says, 0 for not admitted; then three for each part:
 --   count, lease: used, time until that falls (us), time until this part would be admitted (us)
 --   quantity:     time until nothing is used (us), nothing, time until this part would be admitted (us)
 
@@ -51,6 +51,7 @@ end
 
 function look.quantity(key, charge, burst, window)
   local state = flow.read(key, window)
+  if deciding and state.mended then flow.write(key, state) end
   local ahead = math.max(0, state.tat - now)
   return {ahead, 0, math.max(0, ahead + charge - burst), state = state}
 end
@@ -60,14 +61,23 @@ function count.quantity(key, seen, charge, _, window)
   flow.write(key, seen.state)
 end
 
+-- A lease that lasts for longer than two windows was given before the clock was set back.
+local function shorten(key, window)
+  local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
+  if not last or tonumber(last) <= now + 2 * window then return end
+  for _, held in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. whole(now + window), '+inf')) do
+    redis.call('ZADD', key, whole(now + window), held)
+  end
+end
+
 function look.lease(key, limit, window)
+  if deciding then shorten(key, window) end
   local after = '(' .. whole(now)
   local used = redis.call('ZCOUNT', key, after, '+inf')
   if used == 0 then return {0, 0, 0, mine = false} end
   local first = redis.call('ZRANGEBYSCORE', key, after, '+inf', 'WITHSCORES', 'LIMIT', math.max(0, used - limit), 1)
   local mine = tonumber(redis.call('ZSCORE', key, lease) or 0) > now
-  -- After the clock was set back a lease may seem to last longer than any can.
-  local falls = math.min(first[2] - now, window)
+  local falls = math.min(first[2] - now, 2 * window)
   return {used, falls, (used >= limit and not mine) and falls or 0, mine = mine}
 end
 
@@ -78,18 +88,18 @@ function count.lease(key, seen, limit, window, keep)
   if seen.mine then seen[1] = seen[1] - 1 end
 end
 
-local answer, seen, admitted = {1, now}, {}, true
+local seen, admitted = {}, true
 for i = 2, #KEYS do
   local at = 4 * i - 3
   seen[i] = look[ARGV[at]](KEYS[i], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]))
   if seen[i][3] > 0 then admitted = false end
 end
-if not admitted then answer[1] = 0 end
+local answer = {admitted and '1' or '0', whole(now)}
 for i = 2, #KEYS do
   local at = 4 * i - 3
   if deciding and admitted then
     count[ARGV[at]](KEYS[i], seen[i], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]))
   end
-  for j = 1, 3 do answer[#answer + 1] = seen[i][j] end
+  for j = 1, 3 do answer[#answer + 1] = whole(seen[i][j]) end
 end
-return answer
+return table.concat(answer, ' ')

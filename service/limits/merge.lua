@@ -3,7 +3,7 @@
 --
 -- KEYS[2…]: one for each key of the process. ARGV[3…], three for each: its kind, its window (us), and as JSON
 --   count: ages (us)      quantity: [time until nothing is used (us)]      lease: lease, time left (us), lease, …
--- Answers {1, now}, or what shared.lua does.
+-- Answers as shared.lua says.
 
 local add = {}
 
@@ -37,4 +37,4 @@ for i = 2, #KEYS do
   local p = 3 * i - 3
   add[ARGV[p]](KEYS[i], tonumber(ARGV[p + 1]), cjson.decode(ARGV[p + 2]))
 end
-return {1, now}
+return '1 ' .. whole(now)

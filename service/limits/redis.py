@@ -160,7 +160,7 @@ class _Line:
         await self._connection.send_command(*words)
         return await self._connection.read_response()
 
-    async def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> list[Any]:
+    async def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         given = (len(keys), *keys, *arguments)
         try:
             return await self.ask("EVALSHA", script.digest, *given)
@@ -204,7 +204,8 @@ class _Lines:
         async def call(line: _Line) -> list[int]:
             sent = _microseconds()
             arguments = (self.trusted, end + self._ahead, *asked)
-            answer = await line.call(script, (wire.EPOCH, *keys), arguments)
+            told = await line.call(script, (wire.EPOCH, *keys), arguments)
+            answer = [int(number) for number in told.split()]
             self._ahead = answer[1] - sent
             return answer
 

@@ -3,7 +3,7 @@
 --
 -- KEYS[2…]: one for each part. ARGV[3…]: the moment of the decision (us); the lease; then four for each part, its kind and
 --   quantity: what it was charged (us), what it is for what was spent (us), window (us)
--- Answers {1, now}, or what shared.lua does.
+-- Answers as shared.lua says.
 
 local at, lease = tonumber(ARGV[3]), ARGV[4]
 for i = 2, #KEYS do
@@ -15,4 +15,4 @@ for i = 2, #KEYS do
     flow.write(KEYS[i], state)
   end
 end
-return {1, now}
+return '1 ' .. whole(now)

@@ -1,14 +1,16 @@
 -- How each script of the shared store begins; KEYS[1] is the epoch.
 -- Refuses another memory than the one that is expected (ARGV[1]), and to run late: after ARGV[2] (us) whoever called
 -- has decided otherwise, and nobody would use what is counted.
+-- Each answers numbers in one text, for a client reads one faster than many: first 1, or another where it says so,
+-- or here -1 for another memory and -2 for late; then the moment (us).
 -- Numbers are doubles here: microseconds since 1970 are exact for another two centuries.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {-1, now} end
-if now > tonumber(ARGV[2]) then return {-2, now} end
-
 local function whole(number) return string.format('%.0f', number) end
+
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return '-1 ' .. whole(now) end
+if now > tonumber(ARGV[2]) then return '-2 ' .. whole(now) end
 
 -- A quantity's arrival time and the open demands it is made of, as in quantities.py, whose names these are.
 local NUMBERS, MOST_OPEN, NEVER, FAR = 4, 64, -1, 2 ^ 52
@@ -25,7 +27,7 @@ function flow.read(key, window)
   if state.last > now then
     -- The clock was set back: after two windows nothing from before can count any more.
     state.tat = math.min(state.tat, now + 2 * window)
-    state.start, state.open, state.last = state.tat, {}, now
+    state.start, state.open, state.mended = state.tat, {}, true
   end
   return state
 end

@@ -375,3 +375,37 @@ async def test_what_was_admitted_elsewhere_counts_by_its_age(own_server: Redis, 
     await own.settle(asked, await own.peek(demand(COUNT)), 1)
     assert (await own.peek(asked)).standings[2].remaining == 1
     assert all(own_server.say("TTL", name) != "-1" for name in _content(own_server))
+
+
+async def test_a_clock_that_was_set_back_neither_frees_nor_blocks_for_longer_than_two_windows(
+    own_server: Redis, own: RedisStore
+):
+    asked = demand(*(replace(rule, window_ms=2_000) for rule in (COUNT, TOKENS, TURNS)))
+    for number in range(3):
+        await own.decide(replace(asked, lease=f"l{number}"))
+    for name in _content(own_server):
+        own_server.say("EVAL", AN_HOUR_AHEAD, 1, name)
+    after = (await own.decide(replace(asked, lease="new"))).standings
+    assert [standing.remaining for standing in after] == [2, 0, 0]
+    assert max(standing.wait_ms for standing in after) <= 4_000
+    await asyncio.sleep(4.1)
+    verdict = await own.decide(asked)
+    assert not verdict.denied
+    assert [standing.remaining for standing in verdict.standings][::2] == [4, 2]
+
+
+AN_HOUR_AHEAD = """
+local key, hour = KEYS[1], 3600 * 1000000
+local function ahead(number) return string.format('%.0f', tonumber(number) + hour) end
+local kind = redis.call('TYPE', key).ok
+if kind == 'list' then
+  for i, at in ipairs(redis.call('LRANGE', key, 0, -1)) do redis.call('LSET', key, i - 1, ahead(at)) end
+elseif kind == 'zset' then
+  for _, lease in ipairs(redis.call('ZRANGE', key, 0, -1)) do redis.call('ZINCRBY', key, hour, lease) end
+else
+  local moments = string.gsub(redis.call('GET', key), '%d%d%d%d%d%d%d%d%d%d+', ahead)
+  redis.call('SET', key, moments)
+end
+redis.call('PERSIST', key)
+"""
+"""What a key is that was written before the clock was set back by an hour."""
