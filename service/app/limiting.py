@@ -11,7 +11,7 @@ from config.settings import Settings
 from service.app.counting import Counting
 from service.app.money import open_purse
 from service.audit.sink import AuditSink
-from service.limits import Gate, MemoryStore, Rules
+from service.limits import Gate, MemoryStore, Rules, meters
 from service.limits.loss import SharedStore
 from service.limits.store import Store
 from service.store.database import Database
@@ -55,6 +55,7 @@ async def open_store(settings: Settings, rooms: AsyncExitStack) -> Store:
         RedisStore(limits.store), replicas=limits.replicas, on_loss=limits.on_loss, told=_say
     )
     rooms.push_async_callback(shared.close)
+    meters.watch(shared)
     await shared.start()
     return shared
 

@@ -11,7 +11,8 @@ import pytest
 from tests.harness.chat import ROUTE, ask
 from tests.harness.redis import Redis
 from tests.harness.service import Service
-from tests.harness.telling import told
+from tests.harness.telling import told, total
+from tests.harness.waiting import wait
 from tests.walk.test_limits import TEXT, burst, key_of
 
 SECRET = "s" * 32
@@ -191,6 +192,7 @@ def test_without_its_store_the_service_says_so_and_goes_on(start_service, receiv
         assert {answer.headers.get("ratelimit-degraded") for answer in answers} == {"true"}
         ready = httpx.get(f"{service.url}/health/ready", trust_env=False)
         assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+        wait(lambda: total(receiver, "parley.rate_limit.degraded") == 1)
         (row,) = service.wait_for_rows(entityId=answers[0].headers["x-request-id"])
         assert (row["metadata"]["rateLimit"]["store"], row["metadata"]["rateLimit"]["degraded"]) == (
             "local",
@@ -201,5 +203,6 @@ def test_without_its_store_the_service_says_so_and_goes_on(start_service, receiv
         while httpx.get(f"{service.url}/health/ready", trust_env=False).json()["status"] != "ready":
             assert time.monotonic() < deadline
             time.sleep(0.1)
+        wait(lambda: total(receiver, "parley.rate_limit.degraded") == 0)
         types = [line["type"] for line in service.lines()]
         assert (types.count("limits_degraded"), types.count("limits_restored")) == (1, 1)
