@@ -17,7 +17,7 @@ from service.store.budgets import books, reckoning, sums, work
 from service.store.budgets.draft import Account, Draft, Key
 from service.store.budgets.keys import USER, keys_by_name
 from service.store.budgets.reckoning import Difference, Read
-from service.store.budgets.sums import Known
+from service.store.budgets.sums import Grouped, Known
 from service.store.budgets.work import Answer, Lacking, Standing, Told, Want
 from service.store.engine import Ask, Queue, Script, StoreEngine
 from service.store.listed import listed
@@ -39,6 +39,7 @@ class BudgetLedger:
 
     def __init__(self, engine: StoreEngine, vault: Vault) -> None:
         self._engine, self._vault, self._dialect = engine, vault, engine.engine_type
+        self._known_sums: dict[str, Grouped] = {}
 
     async def work(
         self,
@@ -87,7 +88,7 @@ class BudgetLedger:
 
     async def differences(self, now: int, since: int = 0) -> tuple[Difference, ...]:
         """Hold this day's and this month's accounts against the events; `since` is when all are kept from."""
-        read = await self._read(reckoning.current(now, since))
+        read = await self._read_on(reckoning.current(now, since))
         return await self._engine.run_script(partial(self._comparing, read, now), Queue.MONEY)
 
     async def rebuild(self, now: int, tell: Tell | None, since: int = 0) -> tuple[Difference, ...]:
@@ -160,9 +161,22 @@ class BudgetLedger:
         yield from books.write(draft, self._dialect)
 
     async def _read(self, periods: Sequence[str]) -> Read:
+        """What the events of some periods came to, all of them read."""
         (row,) = await self._engine.ask(sums.NEXT)
         upto = int(row["size"])
-        return Read(upto, {each: await sums.grouped_of(each, upto, self._engine) for each in periods})
+        found = [(each, await sums.grouped_of(each, upto, self._engine)) for each in periods]
+        return Read(upto, {each: grouped.sums for each, grouped in found})
+
+    async def _read_on(self, periods: Sequence[str]) -> Read:
+        """The same; what was read before is not read again."""
+        (row,) = await self._engine.ask(sums.NEXT)
+        upto = int(row["size"])
+        known = {
+            each: await sums.grouped_of(each, upto, self._engine, self._known_sums.get(each))
+            for each in periods
+        }
+        self._known_sums = known
+        return Read(upto, {each: grouped.sums for each, grouped in known.items()})
 
     def _comparing(self, read: Read, now: int) -> Script[tuple[Difference, ...]]:
         return (yield from reckoning.compare(read, Draft(), self._dialect, now))

@@ -62,13 +62,20 @@ async def known_of(key: Key, engine: StoreEngine) -> Known:
     return Known(upto, micros)
 
 
-async def grouped_of(period: str, upto: int, engine: StoreEngine) -> Sums:
+class Grouped(Struct, frozen=True):
     """What all accounts of a period came to before a place in the log."""
-    sums: Sums = {}
-    for day in days_of(span_of(period)):
-        query = grouped(day, 0, upto, engine.engine_type)
-        add(sums, await engine.ask(query))
-    return sums
+
+    upto: int
+    sums: Sums
+
+
+async def grouped_of(period: str, upto: int, engine: StoreEngine, before: Grouped | None = None) -> Grouped:
+    """What all accounts of a period came to; only what is new is read where it was known `before`."""
+    span, sums = span_of(period), {**before.sums} if before else {}
+    first = before.upto if before else 0
+    for part in (span,) if before else days_of(span):
+        add(sums, await engine.ask(grouped(part, first, upto, engine.engine_type)))
+    return Grouped(upto, sums)
 
 
 def grouped_since(period: str, first: int, dialect: str) -> Script[Sums]:
