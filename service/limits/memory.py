@@ -116,6 +116,8 @@ class MemoryStore:
             How all stands now; it settles the demand.
         """
         now = self._tick()
+        if now >= self._due:
+            self._forget(now, 2 * len(demand.parts))
         when = now if at is None else min(at, now)
         parts = [part for part in demand.parts if when > now - part.rule.window_ms * MILLISECOND]
         pairs, strangers = self._states(demand.tag, parts, now)

@@ -313,6 +313,17 @@ async def test_a_reset_frees_a_subject_here_and_there():
     assert await admitted(house.first, demand(COUNT, TOKENS), 9) == 4
 
 
+async def test_what_does_not_count_any_more_is_forgotten_here_too():
+    house = await House().joined()
+    for number in range(400):
+        asked = demand(COUNT, TOKENS, TURNS, subject=str(number), lease=str(number))
+        await house.first.settle(asked, await house.first.decide(asked), 1)
+        house.clock.elapse(1)
+    own = house.first._own
+    assert len(own._live) < 3 * 2 * 60
+    assert not own._tickets
+
+
 def most_in_any_window(events: list[tuple[int, int]], window: float) -> int:
     """The most in any half-open span; one that is the worst begins at an admission."""
     span = round(window * 1e9)
