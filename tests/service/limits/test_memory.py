@@ -211,6 +211,14 @@ async def test_in_the_crowd_nothing_is_given_back_of_a_quantity_and_excess_is_ch
     assert await left(store, "a", limit=100, kind=Kind.QUANTITY) == 20
 
 
+async def test_tokens_spent_far_ahead_are_remembered_in_the_crowd_too(clock):
+    store, one = small(clock, max_keys=0), demand("a", limit=10, kind=Kind.QUANTITY)
+    await store.settle(one, await store.decide(one), 90)
+    clock.now += 2 * WINDOW
+    for _ in range(5):
+        assert not await admits(store, "a", limit=10, kind=Kind.QUANTITY)
+
+
 async def test_whoever_asks_much_blocks_few_of_the_others_in_the_crowd(clock):
     """A tenth of the buckets is full: of those who are new one in ten would be blocked by one table alone."""
     store = small(clock, max_keys=0, buckets=1_000)

@@ -101,11 +101,11 @@ def test_a_number_that_makes_no_sense_is_no_fault():
 
 
 def test_a_window_later_nothing_is_open():
-    flow = Flow(RULE)
-    for at in range(0, 60 * MS, MS // 2):
-        flow.take(part(1), Moment(at, ""))
-    flow.settle(part(1), 0, 0, 60 * MS)
-    assert arrival(flow) == by_definition([(at, 1) for at in range(0, 60 * MS, MS // 2)])
+    flow, charges = Flow(RULE), [(at, 6) for at in range(0, 60 * MS, 5 * MS)]
+    for at, cost in charges:
+        flow.take(part(cost), Moment(at, ""))
+    flow.settle(part(6), 0, 0, 60 * MS)
+    assert arrival(flow) == by_definition(charges)
 
 
 def test_few_are_open_at_a_time():
