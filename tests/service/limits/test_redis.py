@@ -2,13 +2,16 @@
 
 import asyncio
 import random
+import re
 import socket
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+import service.limits
 from service.limits.demand import Demand, Kind, Part, Rule, Verdict
 from service.limits.memory import MemoryStore
 from service.limits.redis import RedisStore
@@ -392,6 +395,12 @@ async def test_a_clock_that_was_set_back_neither_frees_nor_blocks_for_longer_tha
     verdict = await own.decide(asked)
     assert not verdict.denied
     assert [standing.remaining for standing in verdict.standings][::2] == [4, 2]
+
+
+@pytest.mark.parametrize("name", ["redis", "wire", "remote", "loss", "own", "reunion", "memory", "state"])
+def test_no_wall_clock_of_the_host_is_read(name):
+    text = Path(service.limits.__file__).with_name(f"{name}.py").read_text()
+    assert not re.findall(r"time\.time\b|time_ns\(\)(?<!monotonic_ns\(\))|datetime|perf_counter", text)
 
 
 AN_HOUR_AHEAD = """
