@@ -13,14 +13,13 @@ from service.app.money import open_purse
 from service.audit.sink import AuditSink
 from service.limits import Gate, MemoryStore, Rules, meters
 from service.limits.loss import SharedStore
+from service.limits.rules import MARGIN_MS
 from service.limits.store import Store
 from service.store.database import Database
 from telemetry import log, names
 from telemetry.recorder import microseconds
 
 MEMORY = "memory://"
-MARGIN_MS = 60_000
-"""After a turn's deadline, when what it holds is given up."""
 
 
 async def open_gate(

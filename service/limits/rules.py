@@ -13,6 +13,8 @@ MINUTE_MS = 60_000
 ROLE, TENANT, MODEL, TOOL, ADDRESS = "role", "tenant", "model", "tool", "address"
 TOKENS, CONCURRENCY = "tokens", "concurrency"
 SEPARATOR = "\x1f"
+MARGIN_MS = 60_000
+"""After a turn's deadline, when what it holds is given up."""
 
 
 class Rules:
