@@ -40,7 +40,7 @@ def _switches(options: CallbackOptions) -> Sequence[Observation]:
 
 _meter = metrics.get_meter(names.SCOPE)
 _meter.create_observable_gauge(
-    names.RATE_LIMIT_DEGRADED, [_degraded], "1", "1 while the shared store of limits is away"
+    names.RATE_LIMIT_DEGRADED, [_degraded], "", "1 while the shared store of limits is away"
 )
 _meter.create_observable_counter(
     names.RATE_LIMIT_SWITCHES, [_switches], "{switch}", "Times the shared store went away or came back"
