@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from opentelemetry import metrics
 
-from config.settings import Settings
+from config.settings import Limits, Settings
 from telemetry import names
 from telemetry.failure import RULES, Code
 from telemetry.record import Decision, ModelCall, Outcome, ToolCall, TurnOpening, TurnRecord
+
+REFUSING = (Decision.DENIED, Decision.OBSERVED)
+"""What is said of a policy that stands in the way; what is allowed is told of the role's."""
 
 Write = Callable[[float, Mapping[str, Any]], None]
 
@@ -27,10 +30,10 @@ class Point(Struct, frozen=True):
 
 
 class Labels:
-    """The roles and models that may be labels; any other is `other`."""
+    """The roles and models that may be labels, any other is `other`; policies besides the role's."""
 
-    def __init__(self, roles: frozenset[str], models: frozenset[str]) -> None:
-        self.roles, self.models = roles, models
+    def __init__(self, roles: frozenset[str], models: frozenset[str], policies: tuple[str, ...] = ()) -> None:
+        self.roles, self.models, self.policies = roles, models, policies
 
     def role(self, name: str | None) -> str:
         """A role of the table, or `other`."""
@@ -62,14 +65,30 @@ def zeros(labels: Labels) -> Iterator[Point]:
     yield from (Point(names.TURNS, 0, {"outcome": outcome.value}) for outcome in Outcome)
     for category, fault in sorted({(rule.category.value, rule.fault.value) for rule in RULES.values()}):
         yield Point(names.ERRORS, 0, {"category": category, "fault": fault})
-    for decision, role in product(Decision, roles):
-        yield Point(
-            names.RATE_LIMIT_DECISIONS, 0, {"decision": decision.value, "policy": "role", "role": role}
-        )
+    for decision, policy in (*product(Decision, ("role",)), *product(REFUSING, labels.policies)):
+        for role in roles:
+            told = {"decision": decision.value, "policy": policy, "role": role}
+            yield Point(names.RATE_LIMIT_DECISIONS, 0, told)
     for model, direction in product(models, ("input", "output")):
         yield Point(names.TOKENS, 0, {"direction": direction, "model": model})
     for model, role in product(models, roles):
         yield Point(names.COST_TOTAL, 0, {"model": model, "role": role})
+
+
+def policies(limits: Limits) -> tuple[str, ...]:
+    """The policies besides the role's that these settings make."""
+    wanted = {
+        "address": limits.address,
+        "tenant": limits.tenant,
+        "model": limits.models,
+        "tokens": limits.tokens_per_minute,
+        "concurrency": limits.concurrency,
+    }
+    budgets = structs.asdict(limits.budgets)
+    return tuple(
+        [name for name, wish in wanted.items() if wish]
+        + [f"budget_{name}" for name, wish in budgets.items() if wish]
+    )
 
 
 def _of_limit(record: TurnRecord, labels: Labels) -> Iterator[Point]:
@@ -120,7 +139,9 @@ class MetricSink:
     """Records a turn's points."""
 
     def __init__(self, settings: Settings) -> None:
-        self.labels = Labels(frozenset(settings.limits.roles), frozenset(settings.model.names))
+        self.labels = Labels(
+            frozenset(settings.limits.roles), frozenset(settings.model.names), policies(settings.limits)
+        )
         meter = metrics.get_meter(names.SCOPE)
         self._write = instruments(meter)
         self._active = meter.create_up_down_counter(

@@ -150,8 +150,8 @@ def test_the_limiters_word(record):
     assert span.get(names.LIMIT_DECISION) == told.get("decision")
     assert span.get(names.LIMIT_REMAINING) == told.get("remaining")
     assert span.get(names.LIMIT_RETRY_AFTER) == told.get("retryAfterMs")
-    known = bool(told and record.opening.caller)
-    assert summed(record, names.RATE_LIMIT_DECISIONS) == known
+    assert span.get(names.LIMIT_STORE) == told.get("store")
+    assert summed(record, names.RATE_LIMIT_DECISIONS) == bool(told)
 
 
 @any_record

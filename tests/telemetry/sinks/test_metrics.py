@@ -1,10 +1,10 @@
 import pytest
 
-from config.settings import ROLES, Limits, Settings
+from config.settings import ROLES, Budgets, Limits, Settings
 from telemetry import names
 from telemetry.failure import Code, Failure
 from telemetry.record import ToolOutcome, Usage
-from telemetry.sinks.metrics import Labels, MetricSink, points, zeros
+from telemetry.sinks.metrics import Labels, MetricSink, points, policies, zeros
 from tests.harness.records import (
     CALLER,
     LIMIT,
@@ -18,6 +18,7 @@ from tests.harness.records import (
 from tests.harness.sdk import Counted, series
 
 MODEL = "claude-sonnet-5-5"
+DECISIONS = names.RATE_LIMIT_DECISIONS
 LABELS = Labels(frozenset({"CFO", "AUDITEE"}), frozenset({MODEL}))
 
 
@@ -118,8 +119,13 @@ def test_a_tool_that_failed_keeps_its_name():
     assert (labels[names.TOOL_NAME], labels[names.ERROR_TYPE]) == ("calculate", "internal")
 
 
-def test_nobody_is_counted_where_nobody_is_known():
-    record = refused(Code.UNAUTHENTICATED, opening=an_opening(caller=None, rate_limit=LIMIT))
+def test_a_decision_over_somebody_unknown_is_of_no_role_and_none_is_none():
+    record = refused(Code.RATE_LIMITED, opening=an_opening(caller=None, rate_limit=LIMIT))
+    ((labels, value),) = [
+        (point.labels, point.value) for point in points(record, LABELS) if point.name == DECISIONS
+    ]
+    assert (labels["role"], value) == ("other", 1)
+    record = refused(Code.UNAUTHENTICATED, opening=an_opening(caller=None, rate_limit=None))
     assert told(record, names.RATE_LIMIT_DECISIONS) == []
 
 
@@ -177,3 +183,19 @@ def test_durations_fall_into_the_conventions_buckets():
     }
     assert {name: series(name)[0][1].explicit_bounds for name in expected} == expected
     assert names.TOKEN_BUCKETS[-1] == 67_108_864
+
+
+def test_every_policy_that_is_set_has_its_series_from_the_start():
+    none = Limits()
+    assert policies(none) == ("concurrency",)
+    some = Limits(
+        address=1, tenant=1, models={"m": 1}, tokens_per_minute=5, budgets=Budgets(user_day=1, role_month=1)
+    )
+    assert policies(some) == (
+        *("address", "tenant", "model", "tokens", "concurrency"),
+        *("budget_user_day", "budget_role_month"),
+    )
+    labels = Labels(frozenset({"CFO"}), frozenset({MODEL}), policies(some))
+    made = [point.labels for point in zeros(labels) if point.name == "parley.rate_limit.decisions"]
+    assert len(made) == len({tuple(sorted(each.items())) for each in made}) == (3 + 2 * 7) * 2
+    assert {"decision": "denied", "policy": "budget_user_day", "role": "other"} in made
