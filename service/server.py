@@ -1,12 +1,14 @@
 """Runs the house on a port, under our own signals; the only file that knows uvicorn.
 
-On SIGTERM or SIGINT turns are told first: no server tells its open streams.
+On SIGTERM or SIGINT turns are told first: no server tells its open streams. On SIGHUP settings are read
+again.
 """
 
 import asyncio
 import contextlib
 import gc
 import os
+import signal
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
@@ -20,8 +22,12 @@ from config.secret import Secret
 from config.settings import Settings
 from service import simulator
 from service.app import House, open_house
+from service.app.reload import Read
+from service.workers import Seat, deaf, terminal
 from telemetry import log, names
 
+BACKLOG = 2048
+"""Connections that wait to be accepted."""
 EXTRA_SECONDS = 2
 """After the turns' grace, for the last frames to leave."""
 
@@ -31,7 +37,10 @@ Ready = Callable[[House, str], Awaitable[None]]
 class Server(uvicorn.Server):
     """uvicorn on a socket of ours, with a word before the end. A second signal ends it at once."""
 
-    def __init__(self, app: Any, address: tuple[str, int], grace: int, on_exit: Callable[[], None]) -> None:
+    accepts = BACKLOG
+    """Connections that are taken at one time."""
+
+    def __init__(self, app: Any, listener: socket.socket, grace: int, on_exit: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -40,22 +49,21 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,  # whom to believe about an address is a setting of ours, not a default
                 lifespan="off",
+                backlog=self.accepts,
                 timeout_graceful_shutdown=grace,
             )
         )
         self._on_exit = on_exit
-        self._socket = _listen(address)
-
-    @property
-    def address(self) -> str:
-        """Where it listens, as a URL."""
-        host, port = self._socket.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._socket = listener
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Tell the turns; unlike uvicorn's own, this does not raise the signal again at the end."""
         del sig, frame
-        self.force_exit = self.should_exit
+        self.end(self.should_exit)
+
+    def end(self, at_once: bool) -> None:  # noqa: FBT001 - one word from the foreman
+        """Tell the turns, and stop when they are over, or at once."""
+        self.force_exit = self.force_exit or at_once
         self.should_exit = True
         self._on_exit()
 
@@ -71,7 +79,38 @@ class Server(uvicorn.Server):
             await task
 
 
-def _listen(address: tuple[str, int]) -> socket.socket:
+class WorkingServer(Server):
+    """One of several on one socket; the foreman stops it, or SIGTERM, which may come more than once."""
+
+    accepts = 1  # whoever takes all that wait would have them all: the others shall have theirs
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept; asyncio has made the socket's own queue as short as what is taken at one time."""
+        await super().startup(sockets)
+        self._socket.listen(BACKLOG)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop in order; only the foreman knows when it is to be at once."""
+        del sig, frame
+        self.end(False)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Hear SIGTERM; whatever else there is, the foreman hears."""
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, deaf)  # what is left to do is not to be cut short
+
+
+def address_of(listener: socket.socket) -> str:
+    """Where it listens, as a URL."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def listen(address: tuple[str, int]) -> socket.socket:
     """Take the address.
 
     Raises:
@@ -79,7 +118,7 @@ def _listen(address: tuple[str, int]) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     try:
-        return socket.create_server(address, family=family, backlog=2048)
+        return socket.create_server(address, family=family, backlog=BACKLOG)
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (")[0]
         raise OSError(f"Cannot listen on {address[0]}:{address[1]}: {reason}.") from error
@@ -94,21 +133,46 @@ class Quiet(Server):
         yield
 
 
-async def serve(settings: Settings, root: Secret, ready: Ready) -> None:
-    """Serve until a signal; `ready` is called once with the house and its address.
+async def serve(settings: Settings, root: Secret, ready: Ready, read: Read, seat: Seat | None = None) -> None:
+    """Serve until a signal; `ready` is called once with the house and its address, `read` on SIGHUP.
+
+    With a seat as one of several, on its socket and until the foreman says so.
 
     Raises:
         DatabaseError, UnknownSink, OSError: the service cannot start.
     """
     grace = settings.shutdown_grace_ms // 1000 + EXTRA_SECONDS
     async with _upstream(settings) as base_url, open_house(settings, root, base_url) as house:
-        loop = asyncio.get_running_loop()
-        server = Server(house.app, (settings.host, settings.port), grace, partial(_tell_turns, loop, house))
+        tell, listener = partial(_tell_turns, asyncio.get_running_loop(), house), _listener(settings, seat)
+        server = (WorkingServer if seat else Server)(house.app, listener, grace, tell)
+        address = address_of(listener)
         async with server.running():
-            await ready(house, server.address)
-            log.say(names.SERVICE_STARTED, address=server.address, pid=os.getpid())
+            _obey(server, partial(house.reload, read), seat)
+            await ready(house, address)
+            log.say(names.SERVICE_STARTED, address=address, pid=os.getpid())
             gc.freeze()  # what lives now lives for ever: no collection needs to look at it again
     log.say(names.SERVICE_STOPPED, pid=os.getpid())
+
+
+def _listener(settings: Settings, seat: Seat | None) -> socket.socket:
+    return seat.listener if seat else listen((settings.host, settings.port))
+
+
+def _obey(server: Server, reload: Callable[[], None], seat: Seat | None) -> None:
+    """Hear the foreman; without one hear SIGHUP, which was held back until now."""
+    if seat:
+        seat.obey(server.end, reload)
+        return
+    gone = terminal()
+
+    def hang_up() -> None:
+        if gone():
+            server.end(False)
+        else:
+            reload()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 async def simulate(host: str, port: int, ready: Callable[[str], None]) -> None:
@@ -117,9 +181,10 @@ async def simulate(host: str, port: int, ready: Callable[[str], None]) -> None:
     Raises:
         OSError: the address cannot be taken.
     """
-    server = Server(simulator.build(), (host, port), EXTRA_SECONDS, _nothing)
+    listener = listen((host, port))
+    server = Server(simulator.build(), listener, EXTRA_SECONDS, _nothing)
     async with server.running():
-        ready(server.address)
+        ready(address_of(listener))
 
 
 _stopping: set[asyncio.Task[None]] = set()
@@ -146,9 +211,10 @@ async def _upstream(settings: Settings) -> AsyncGenerator[str | None]:
     if not settings.model.simulated:
         yield settings.model.base_url
         return
-    server = Quiet(simulator.build(), ("127.0.0.1", 0), EXTRA_SECONDS, _nothing)
+    listener = listen(("127.0.0.1", 0))
+    server = Quiet(simulator.build(), listener, EXTRA_SECONDS, _nothing)
     async with server.running():
         try:
-            yield server.address
+            yield address_of(listener)
         finally:
             server.should_exit = server.force_exit = True

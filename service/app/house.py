@@ -24,6 +24,7 @@ from service.app import records
 from service.app.checks import build_checks, model_watch
 from service.app.face import Doors, build_app
 from service.app.limiting import open_gate
+from service.app.reload import Reload
 from service.auth.authenticator import Authenticator
 from service.auth.derive import Derived
 from service.auth.keys import KeyDoor
@@ -43,13 +44,17 @@ SIMULATOR_KEY = "simulator"
 
 
 class House(Struct, frozen=True):
-    """A service that runs: the ASGI application, its turns, and the keys and sessions it lets in."""
+    """A service that runs: the ASGI application, its turns, and the keys and sessions it lets in.
+
+    `reload` reads the settings again and takes over what may change while it runs.
+    """
 
     app: Any
     turns: Turns
     database: Database
     derived: Derived
     sessions: Sessions
+    reload: Reload
 
 
 @asynccontextmanager
@@ -77,7 +82,9 @@ async def open_house(settings: Settings, root: Secret, base_url: str | None) -> 
         doors = Doors(build_door(settings, database, derived), gate)
         kept = records.Records(sealing, records.note_of(sinks))
         app = build_app(settings, turns, database, derived, kept, checks, doors)
-        yield House(app, turns, database, derived, doors.who.sessions)
+        yield House(
+            app, turns, database, derived, doors.who.sessions, Reload(settings, gate.rules, kept.note)
+        )
 
 
 def _model(settings: Settings, base_url: str | None, rooms: AsyncExitStack) -> AnthropicModel:

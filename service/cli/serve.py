@@ -1,4 +1,4 @@
-"""parley serve: the service, until Ctrl-C or SIGTERM. In development it greets on stderr.
+"""parley serve: the service, until Ctrl-C or SIGTERM; SIGHUP has it read its settings again.
 
 Refuses to greet outside development: there it makes no key and tells none.
 """
@@ -6,61 +6,138 @@ Refuses to greet outside development: there it makes no key and tells none.
 import argparse
 import asyncio
 import os
+import signal
 import sys
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
+from config import SettingsError, load
 from config.secret import Secret
 from config.settings import Settings
 from service.audit.signing import configured_signer
 from service.cli import keys, state
+from service.workers import Foreman, Seat
 from telemetry import log, providers
+
+if TYPE_CHECKING:
+    from service.app.reload import Read
 
 SIMULATED = "Model: simulator (ANTHROPIC_API_KEY asks a real one; markers: parley simulate --help)"
 DEVELOPER, DEVELOPER_ROLE = "dev", "AUDITEE"
 HEAD, HEAD_ROLE = "dev-auditor", "AUDIT_HEAD"
+MOST_WORKERS = 64
+MEMORY = "memory://"
+UNSHARED = (
+    "AGENT_RATE_LIMIT_STORE: memory:// is one process's own, and each of {} workers would admit the whole "
+    "limit; set it to redis://..., which they share, or start one worker"
+)
 
 
 def add(commands: Any) -> None:
     """Add the command's parser."""
     said = "run the service"
-    commands.add_parser("serve", help=said, description=said).set_defaults(run=run)
+    parser = commands.add_parser("serve", help=said, description=f"{said}; SIGHUP: read the settings again.")
+    parser.add_argument(
+        "--workers", type=_count, default=1, metavar="N", help=f"processes, 1 to {MOST_WORKERS} (%(default)s)"
+    )
+    parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
-    """Serve; telemetry has two seconds to leave when all is over."""
-    del given
-    settings = state.settle()
+    """Serve, in one process or by several."""
+    # held back until somebody hears it: else it would end a service that only starts
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    state.settle()
+    read = partial(_read, given.workers)
+    settings = read()
     configured_signer(settings.audit.signing_key)  # before anything starts: a key that is none is refused
+    return _share(given.workers, settings, read) if given.workers > 1 else _work(settings, read)
+
+
+def _read(workers: int) -> Settings:
+    """The settings as they are now, for so many workers.
+
+    Raises:
+        SettingsError: they are wrong, or several workers would not share their limits.
+    """
+    loaded = load()
+    settings = loaded.settings
+    if workers == 1:
+        return settings
+    if settings.limits.store == MEMORY:
+        raise SettingsError((UNSHARED.format(workers),))
+    if loaded.origins["AGENT_REPLICAS"] != "default":
+        return settings
+    return replace(settings, limits=replace(settings.limits, replicas=workers))
+
+
+def _share(workers: int, settings: Settings, read: "Read") -> int:
+    """Be the foreman; in a worker, work."""
+    providers.settle(os.environ)  # before what is loaded for all workers reads it
+    log.start(settings)
+    from service import server  # noqa: PLC0415 - costs a second that other commands need not spend
+    from service.app.reload import change  # noqa: PLC0415 - as above
+
+    held, root = [settings], state.root(settings)
+    listener = server.listen((settings.host, settings.port))
+    address = server.address_of(listener)
+
+    def reread() -> None:
+        """So that whoever takes another's place has the settings of the others, who tell of them."""
+        try:
+            held[0] = change(held[0], read()).settings
+        except SettingsError:
+            return
+
+    came = Foreman(workers, listener, lambda: _say(f"Ready: {address}"), reread).keep()
+    return came if isinstance(came, int) else _work(held[0], read, came, root)
+
+
+def _work(settings: Settings, read: "Read", seat: Seat | None = None, root: Secret | None = None) -> int:
+    """Serve; telemetry has two seconds to leave when all is over."""
     providers.start(os.environ)
     log.start(settings)
     try:
-        asyncio.run(_serve(settings, state.root(settings)))
+        asyncio.run(_serve(settings, root or state.root(settings), read, seat))
     finally:
         providers.stop()
     return 0
 
 
-async def _serve(settings: Settings, root: Secret) -> None:
+async def _serve(settings: Settings, root: Secret, read: "Read", seat: Seat | None) -> None:
     # costs a second that other commands need not spend
     from service import server  # noqa: PLC0415 - as above
-    from service.web import console  # noqa: PLC0415 - as above
 
     async def ready(house: server.House, address: str) -> None:
-        if settings.model.simulated:
-            _say(SIMULATED)
-        if settings.environment == "development":
-            key = await keys.keep_development_key(house, state.folder(settings), DEVELOPER, DEVELOPER_ROLE)
-            _greet(key, console.link(address, house.sessions.invite(HEAD, HEAD_ROLE)))
-        _say(f"Ready: {address}")
+        if seat is None or seat.greets:
+            await _greet(settings, house, address)
+        if seat is None:
+            _say(f"Ready: {address}")
+        else:
+            seat.say_ready()
 
-    await server.serve(settings, root, ready)
+    await server.serve(settings, root, ready, read, seat)
 
 
-def _greet(key: str, sign_in: str) -> None:
-    _say(f"API key: {key}")
-    _say(f"Console: {sign_in}")
+async def _greet(settings: Settings, house: Any, address: str) -> None:
+    from service.web import console  # noqa: PLC0415 - as the server
+
+    if settings.model.simulated:
+        _say(SIMULATED)
+    if settings.environment == "development":
+        key = await keys.keep_development_key(house, state.folder(settings), DEVELOPER, DEVELOPER_ROLE)
+        _say(f"API key: {key}")
+        _say(f"Console: {console.link(address, house.sessions.invite(HEAD, HEAD_ROLE))}")
 
 
 def _say(words: str) -> None:
     sys.stderr.write(words + "\n")
     sys.stderr.flush()
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_WORKERS):
+        raise argparse.ArgumentTypeError(f"a whole number from 1 to {MOST_WORKERS}")
+    return int(text)
