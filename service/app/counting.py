@@ -51,7 +51,7 @@ class Counting:
         self._seen: set[str] = set()
         self._looked = microseconds()
 
-    async def start(self, rooms: AsyncExitStack) -> None:
+    async def start(self, rooms: AsyncExitStack, patience: float = PATIENCE) -> None:
         """Count what was admitted, and go on in the background until the rooms are left.
 
         Raises:
@@ -61,7 +61,7 @@ class Counting:
         inherited = asyncio.create_task(_inherited(self._audited), name="inherited")
         tasks = [inherited]
         rooms.push_async_callback(_end, tasks)
-        await asyncio.wait((inherited,), timeout=PATIENCE)
+        await asyncio.wait((inherited,), timeout=patience)
         head = await self._database.admissions.head()
         await self._count(0, head)
         tasks.append(asyncio.create_task(self._watch(), name="limit resets"))
