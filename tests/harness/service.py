@@ -34,14 +34,19 @@ class Service:
         settings: its environment; nothing of the tests' own environment but PATH and the like is added. The
             attribute is a dict of its own: change it to start again with other settings.
         program: the command that `serve` and other commands are given to.
+        arguments: what `serve` is given.
     """
 
     def __init__(
-        self, cwd: Path, settings: Mapping[str, str] | None = None, program: Sequence[str] = PROGRAM
+        self,
+        cwd: Path,
+        settings: Mapping[str, str] | None = None,
+        program: Sequence[str] = PROGRAM,
+        arguments: Sequence[str] = (),
     ) -> None:
         self.cwd = cwd
         self.settings = {"AGENT_PORT": "0", **(settings or {})}
-        self.program = tuple(program)
+        self.program, self.arguments = tuple(program), tuple(arguments)
         self.url = ""
         self._runs: list[Process] = []
 
@@ -58,7 +63,7 @@ class Service:
             AssertionError: it ended, or did not get ready in time; with all that it printed.
         """
         assert not self.running, "already running"
-        self._runs.append(Process([*self.program, "serve"], self.cwd, self.settings))
+        self._runs.append(Process([*self.program, "serve", *self.arguments], self.cwd, self.settings))
         try:
             self.url = self.process.wait_for_word("Ready")
         except BaseException:
