@@ -69,7 +69,7 @@ class Chunks:
         place = self._places.setdefault(want.pocket, Place(float("-inf"), now))
         place.used = now
         self._places.move_to_end(want.pocket)
-        self._tidy(now)
+        self.tidy()
         # One after another: each is measured by what the others have.
         if not self._leasing and _due(place, want, now):
             place.tried, self._leasing = now, True
@@ -108,6 +108,16 @@ class Chunks:
         for each in found:
             self._retire(each)
         return free > 0
+
+    def tidy(self) -> None:
+        """Let those go that were idle for long, or are too many."""
+        now = self._monotonic()
+        while self._places:
+            pocket, place = next(iter(self._places.items()))
+            if len(self._places) <= MOST and now - place.used < IDLE_SECONDS:
+                return
+            self._retire(place)
+            del self._places[pocket]
 
     def clear(self) -> None:
         """Give everything back."""
@@ -156,15 +166,6 @@ class Chunks:
         self._teller.give_back(chunk.id, chunk.returned)
         if not chunk.turns:
             self._by_id.pop(chunk.id, None)
-
-    def _tidy(self, now: float) -> None:
-        """Let those go that were idle for long, or are too many."""
-        while self._places:
-            pocket, place = next(iter(self._places.items()))
-            if len(self._places) <= MOST and now - place.used < IDLE_SECONDS:
-                return
-            self._retire(place)
-            del self._places[pocket]
 
 
 def _due(place: Place, want: Want, now: float) -> bool:

@@ -6,6 +6,7 @@ Refuses to guess while the ledger is away: what was put aside beforehand is spen
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from itertools import count
 from logging import WARNING
 
 from msgspec import structs
@@ -24,8 +25,8 @@ from telemetry.recorder import microseconds
 
 AWAY = "The ledger of budgets does not answer."
 RETRY_MS = 1_000
-DRIFT_SECONDS = 600.0
-"""Between two looks whether the ledger fits the events."""
+TEND_SECONDS, LOOKS = 60.0, 10
+"""Between two looks at chunks that are idle; each so many of them, whether the ledger fits the events."""
 LOOK_SECONDS = 1.0
 """That a look at standings waits."""
 
@@ -70,7 +71,7 @@ class Purse:
         """Work from now on."""
         self.meters.start(self._limits())
         await self._teller.start()
-        self._task = asyncio.create_task(self._look(), name="budget drift")
+        self._task = asyncio.create_task(self._tend(), name="budgets tended")
 
     async def stop(self) -> None:
         """Give back what was put aside beforehand, tell what waits to be told, then end."""
@@ -199,17 +200,25 @@ class Purse:
             reset_ms=-(-left // 1_000),
         )
 
+    async def _tend(self) -> None:
+        """What has its own time."""
+        for number in count():
+            self._chunks.tidy()
+            if number % LOOKS == 0:
+                await self._look()
+            await asyncio.sleep(TEND_SECONDS)
+
     async def _look(self) -> None:
-        """See from time to time whether the ledger fits the events."""
-        while True:
-            try:
-                if self._audited and self._limits():
-                    found = await self._ledger.differences(self._clock(), self._since())
-                    self.meters.drift = sum(each.drift for each in found)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is looked again
-                sink.count_failure(NAME)
-                log.say(names.SINK_FAILED, WARNING, sink=NAME, verb="look", error=words_of(error))
-            await asyncio.sleep(DRIFT_SECONDS)
+        """See whether the ledger fits the events."""
+        if not (self._audited and self._limits()):
+            return
+        try:
+            found = await self._ledger.differences(self._clock(), self._since())
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is looked again
+            sink.count_failure(NAME)
+            log.say(names.SINK_FAILED, WARNING, sink=NAME, verb="look", error=words_of(error))
+        else:
+            self.meters.drift = sum(each.drift for each in found)
 
 
 def _left(each: Standing) -> int:

@@ -276,6 +276,17 @@ async def test_all_chunks_of_a_process_are_a_hundredth_of_what_they_share(ledger
         assert accounts(database_url)[("total", "", "2026-11-26")][1] <= 10 * CENT
 
 
+async def test_a_chunk_that_nobody_needs_goes_back(purse, database_url):
+    await leased(purse)
+    purse._chunks.tidy()
+    assert settled(purse)
+    later = purse._chunks._monotonic() + 301
+    purse._chunks._monotonic = lambda: later
+    purse._chunks.tidy()
+    await wait_for(lambda: settled(purse))
+    assert reservations(database_url) == {}
+
+
 async def test_stopping_gives_back_what_was_put_aside_beforehand(ledger, database_url):
     async with purse_of(ledger) as purse:
         await leased(purse)
