@@ -60,7 +60,7 @@ async def _suggest(desk: Desk) -> int:
     if not found.baseline.roles:
         sys.stderr.write(f"parley: {NOTHING}\n")
         return 2
-    told = _told(desk.settings.limits, found) | {"from": timestamp(since), "to": timestamp(until)}
+    told = {"from": timestamp(since), "to": timestamp(until), **_told(desk.settings.limits, found)}
     asking.show(desk, told, lambda: "\n".join(_words(told)))
     return 0
 

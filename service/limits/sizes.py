@@ -50,13 +50,14 @@ class Sizes:
         for sizes in self._by.values():
             every.update(sizes)
         busiest, whose = max((percentile(sizes, 99), user) for user, sizes in self._by.items())
+        p50, p95, p99 = (min(self._max, percentile(every, percent)) for percent in (50, 95, 99))
         return Spread(
             users=len(self._by),
-            p50=percentile(every, 50),
-            p95=percentile(every, 95),
-            p99=percentile(every, 99),
+            p50=p50,
+            p95=p95,
+            p99=p99,
             max=self._max,
-            busiest=busiest,
+            busiest=min(self._max, busiest),
             whose=whose,
         )
 

@@ -258,9 +258,16 @@ def commands(service: Service, key_id: str) -> Iterator[tuple[str, Any]]:
     exported = service.cli("audit", "export", "--trace-id", row["traceId"])
     yield "audit_export", [json.loads(line) for line in exported.stdout.splitlines()]
     yield "usage", told(service, "usage")
+    yield from limiting(service)
+    yield from keeping(service)
+
+
+def limiting(service: Service) -> Iterator[tuple[str, Any]]:
+    """Commands about limits."""
     yield "limits_show", told(service, "limits", "show")
     yield "limits_show_user", told(service, "limits", "show", "dev")
-    yield from keeping(service)
+    yield "limits_reset", told(service, "limits", "reset", "dev")
+    yield "limits_suggest", told(service, "limits", "suggest")
 
 
 def keeping(service: Service) -> Iterator[tuple[str, Any]]:
