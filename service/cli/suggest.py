@@ -4,17 +4,18 @@ Refuses to change anything: it prints settings to paste.
 """
 
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct, structs
 
 from config.settings import Limits
-from service.cli import asking
+from service.cli import asking, weighing
 from service.cli.asking import Desk, asked, plain
 from service.limits.rules import ROLE, TOKENS
-from service.limits.suggest import Baseline, Spread, Survey, propose, step
+from service.limits.sizes import Spread, step
+from service.limits.suggest import Baseline, Survey, Weigh, propose
 from service.limits.trial import BUDGET, Trial
 from service.web.parameters import Period
 from telemetry.recorder import microseconds
@@ -66,25 +67,25 @@ async def _suggest(desk: Desk) -> int:
 
 
 async def _find(desk: Desk, since: int, until: int) -> Found:
-    limits, without = desk.settings.limits, frozenset(desk.given.without)
-    survey = Survey(limits.window_ms, without)
+    limits, weigh = desk.settings.limits, weighing.scales(desk.settings)
+    survey = Survey(limits.window_ms, weigh, frozenset(desk.given.without))
     async for page in desk.database.admissions.pages(since, until):
         survey.take(page)
     baseline = survey.end()
     proposed = propose(baseline, limits)
-    before = await _trial(desk, (since, until), limits, without)
-    after = await _trial(desk, (since, until), proposed, without)
+    before = await _trial(desk, (since, until), limits, weigh)
+    after = await _trial(desk, (since, until), proposed, weigh)
     for _ in range(TRIES):
         if not _refuses_many(after):
             break
         tokens = step((proposed.tokens_per_minute or 0) + 1)
         proposed = structs.replace(proposed, tokens_per_minute=tokens)
-        after = await _trial(desk, (since, until), proposed, without)
+        after = await _trial(desk, (since, until), proposed, weigh)
     return Found(baseline=baseline, proposed=proposed, before=before, after=after)
 
 
-async def _trial(desk: Desk, span: tuple[int, int], limits: Limits, without: Collection[str]) -> Trial:
-    trial = Trial(limits, without)
+async def _trial(desk: Desk, span: tuple[int, int], limits: Limits, weigh: Weigh) -> Trial:
+    trial = Trial(limits, weigh, frozenset(desk.given.without))
     async for page in desk.database.admissions.pages(*span):
         await trial.take(page)
     return trial

@@ -5,13 +5,14 @@ one pass over turns in the order of their time; it holds nothing of a turn for l
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from msgspec import Struct, structs
 
 from config.settings import Limits
 from service.limits.demand import BURST, MOST_COUNTED
+from service.limits.need import Need
 from service.limits.rules import MINUTE_MS
 from service.limits.sizes import Daily, Sizes, Sliding, Spread, step
 
@@ -45,6 +46,11 @@ class Turn(Protocol):
         ...
 
     @property
+    def model(self) -> str | None:
+        """Which model."""
+        ...
+
+    @property
     def tokens(self) -> int:
         """What it took."""
         ...
@@ -59,28 +65,40 @@ class Turn(Protocol):
         """How many."""
         ...
 
+    @property
+    def ended_at(self) -> int:
+        """When it was over."""
+        ...
+
+
+Weigh = Callable[[Turn], Need]
+"""The most that a turn may have asked for: that much must be left for it to be let in."""
+
 
 class Baseline(Struct, frozen=True, kw_only=True):
     """What turns came to: `requests` by role, in all and in a window.
 
-    Tokens are those of a minute and of one turn, `micros` micro-dollars of a day; None where there were none.
+    Tokens are those of a minute, `needs` the most that one turn may have asked for; micro-dollars those of a
+    day, `least` what one turn needs to begin. None where there were none.
     """
 
     requests: Mapping[str, int]
     roles: Mapping[str, Spread]
     tokens: Spread | None
-    turn_tokens: Spread | None
+    needs: Spread | None
     micros: Spread | None
+    least: Spread | None
 
 
 class Survey:
     """Takes turns, in the order of their time, and says what they came to; `without` are left out."""
 
-    def __init__(self, window_ms: int, without: Collection[str] = ()) -> None:
-        self._window, self._without = window_ms * MILLISECOND, without
+    def __init__(self, window_ms: int, weigh: Weigh, without: Collection[str] = ()) -> None:
+        self._window, self._weigh, self._without = window_ms * MILLISECOND, weigh, without
         self._requests: Counter[str] = Counter()
         self._roles: dict[str, Sliding] = {}
-        self._tokens, self._turns, self._micros = Sliding(MINUTE_MS * MILLISECOND), Sizes(), Daily()
+        self._tokens, self._needs = Sliding(MINUTE_MS * MILLISECOND), Sizes()
+        self._micros, self._least = Daily(), Sizes()
 
     def take(self, turns: Iterable[Turn]) -> None:
         """Some more."""
@@ -89,11 +107,8 @@ class Survey:
             self._requests[turn.role] += turn.count
             role = self._roles.setdefault(turn.role, Sliding(self._window))
             role.add(user, turn.at, turn.count)
-            if turn.tokens:
-                self._tokens.add(user, turn.at, turn.tokens)
-                self._turns.add(user, turn.tokens)
-            if turn.cost_micros:
-                self._micros.add(user, turn.at, turn.cost_micros)
+            if turn.tokens or turn.cost_micros:
+                self._spent(user, turn, self._weigh(turn))
 
     def end(self) -> Baseline:
         """Nothing more comes."""
@@ -102,22 +117,32 @@ class Survey:
             requests=self._requests,
             roles={role: spread for role, spread in spreads.items() if spread},
             tokens=self._tokens.end().spread(),
-            turn_tokens=self._turns.spread(),
+            needs=self._needs.spread(),
             micros=self._micros.end().spread(),
+            least=self._least.spread(),
         )
+
+    def _spent(self, user: str, turn: Turn, need: Need) -> None:
+        if turn.tokens:
+            self._tokens.add(user, turn.at, turn.tokens)
+            self._needs.add(user, need.tokens)
+        if turn.cost_micros:
+            self._micros.add(user, turn.at, turn.cost_micros)
+            self._least.add(user, need.least_micros)
 
 
 def propose(baseline: Baseline, limits: Limits) -> Limits:
     """The smallest numbers, in steps of 1, 2, 5, that hold the busiest user's p99; the rest as it is set.
 
-    A limit of tokens admits a fifth of it at once: one turn must fit into that.
+    A limit of tokens admits a fifth of it at once: the most that a turn may ask for must fit into that. At
+    the end of a day there must be enough left for a turn to begin.
     """
     roles = {role: min(MOST_COUNTED, step(spread.busiest)) for role, spread in baseline.roles.items()}
     tokens, micros = limits.tokens_per_minute, limits.budgets.user_day
-    if baseline.tokens and baseline.turn_tokens:
-        tokens = step(max(LEAST_TOKENS, baseline.tokens.busiest, BURST * baseline.turn_tokens.busiest))
-    if baseline.micros:
-        micros = step(max(LEAST_MICROS, baseline.micros.busiest))
+    if baseline.tokens and baseline.needs:
+        tokens = step(max(LEAST_TOKENS, baseline.tokens.busiest, BURST * baseline.needs.busiest))
+    if baseline.micros and baseline.least:
+        micros = step(max(LEAST_MICROS, baseline.micros.busiest + baseline.least.busiest))
     budgets = structs.replace(limits.budgets, user_day=micros)
     return structs.replace(limits, roles={**limits.roles, **roles}, tokens_per_minute=tokens, budgets=budgets)
 

@@ -236,9 +236,9 @@ def test_numbers_are_proposed_by_what_was_asked(parley):
     assert (guest["max"], guest["present"], guest["proposed"]) == (17, 10, 20)
     assert (guest["refusedByPresent"], guest["refusedByProposed"]) == (7, 0)
     assert guest["busiest"] == {"user": "ann", "p99": 17}
-    # 17 turns of 100 tokens at once are no burst of 2,000 a minute: a fifth of it comes at once
-    assert (told["tokensPerMinute"]["p99"], told["tokensPerMinute"]["proposed"]) == (1_700, 10_000)
-    assert (told["dollarsPerDay"]["max"], told["dollarsPerDay"]["proposed"]) == (0.034, 0.05)
+    # at once come 17 turns that may ask for 5,520 tokens each: a fifth of the limit
+    assert (told["tokensPerMinute"]["p99"], told["tokensPerMinute"]["proposed"]) == (1_700, 500_000)
+    assert (told["dollarsPerDay"]["max"], told["dollarsPerDay"]["proposed"]) == (0.034, 0.5)
 
 
 @pytest.mark.usefixtures("asked")
@@ -246,12 +246,12 @@ def test_they_are_ready_to_paste_and_taken_by_the_settings(parley):
     told = json.loads(parley("limits", "suggest", "--json", "--without", "eve").out)
     assert told["settings"] == {
         "AGENT_RATE_LIMIT_ROLES": "CFO=1,GUEST=20",
-        "AGENT_TOKENS_PER_MINUTE": "10000",
-        "AGENT_BUDGET_USER_DAY_USD": "0.05",
+        "AGENT_TOKENS_PER_MINUTE": "500000",
+        "AGENT_BUDGET_USER_DAY_USD": "0.5",
     }
     taken = json.loads(parley("limits", "show", "--json", **told["settings"]).out)
     assert taken["roles"]["GUEST"]["policies"][0]["limit"] == 20
-    assert taken["settings"]["budgets"] == {"user_day": 0.05}
+    assert taken["settings"]["budgets"] == {"user_day": 0.5}
     again = parley("limits", "suggest", "--without", "eve").out.splitlines()
     assert again[-3:] == [f"{name}={value}" for name, value in told["settings"].items()]
 

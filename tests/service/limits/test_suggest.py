@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from config.settings import Budgets, Limits
+from service.limits.need import Need
 from service.limits.sizes import DAY, Daily, Sliding, coarse, percentile, step
 from service.limits.suggest import Survey, propose
 from service.limits.trial import Trial
@@ -25,20 +26,36 @@ class Turn(Struct, frozen=True, kw_only=True):
     tokens: int = 0
     cost_micros: int = 0
     count: int = 1
+    model: str | None = None
+    lasts: int = 1
+
+    @property
+    def ended_at(self):
+        return self.at + self.lasts
+
+
+def exactly(turn):
+    """A turn is let in by what it took."""
+    return Need(model="", tokens=turn.tokens, cost_micros=0, least_micros=turn.cost_micros)
+
+
+def generously(turn):
+    """A turn is let in by a hundred tokens and micro-dollars more than it took."""
+    return Need(model="", tokens=turn.tokens + 100, cost_micros=0, least_micros=turn.cost_micros + 100)
 
 
 def at(seconds, **facts):
     return Turn(at=START + round(seconds * SECOND), **facts)
 
 
-def surveyed(turns, without=()):
-    survey = Survey(60_000, without)
+def surveyed(turns, without=(), weigh=exactly):
+    survey = Survey(60_000, weigh, without)
     survey.take(turns)
     return survey.end()
 
 
-async def tried(turns, limits, without=()):
-    trial = Trial(limits, without)
+async def tried(turns, limits, weigh=exactly):
+    trial = Trial(limits, weigh)
     await trial.take(turns)
     return trial
 
@@ -127,6 +144,24 @@ def test_one_turn_fits_into_the_burst_of_tokens_and_a_day_into_the_budget():
     proposed = propose(surveyed(turns), LIMITS)
     assert (proposed.tokens_per_minute, proposed.budgets.user_day) == (5_000, 500_000)
     assert proposed.roles == {"CFO": 100, "GUEST": 1}
+
+
+async def test_the_most_that_a_turn_may_ask_for_fits_into_what_is_proposed():
+    turns = [at(60 * number, tokens=2, cost_micros=9_950) for number in range(10)]
+    assert propose(surveyed(turns), LIMITS).tokens_per_minute == 10
+    proposed = propose(surveyed(turns, weigh=generously), LIMITS)
+    assert (proposed.tokens_per_minute, proposed.budgets.user_day) == (1_000, 200_000)
+    assert (await tried(turns, proposed, generously)).refused == {}
+    (_, refused), *_ = (await tried(turns, Limits(tokens_per_minute=100), generously)).refused.items()
+    assert refused == 10
+
+
+async def test_what_a_turn_did_not_take_is_given_back_at_its_end():
+    limits = Limits(tokens_per_minute=600)
+    one_by_one = [at(number, tokens=5) for number in range(9)]
+    at_once = [at(0, tokens=5, lasts=9 * SECOND) for _ in range(9)]
+    assert (await tried(one_by_one, limits, generously)).refused == {}
+    assert (await tried(at_once, limits, generously)).refused == {("GUEST", "tokens"): 8}
 
 
 def test_what_was_set_stays_where_there_is_nothing_to_go_by():
