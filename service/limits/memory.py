@@ -16,11 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from service.limits.crowd import Crowd, Place, new
 from service.limits.demand import MILLISECOND, Demand, Kind, Part, Rule, Verdict
 from service.limits.leases import Holders
-from service.limits.old_memory import MemoryLimiter
 from service.limits.quantities import Flow
 from service.limits.state import LONGEST, Key, Live, Moment, State, key_of, short
-
-__all__ = ["MemoryLimiter", "MemoryStore"]
 
 Queue = OrderedDict[Key, State]
 Pair = tuple[State, Part]

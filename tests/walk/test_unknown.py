@@ -9,10 +9,10 @@ from tests.harness.telling import told, total
 DEFECT = """
 import service.limits.memory as memory
 
-def admit(self, subject, limit):
+async def decide(self, demand):
     raise KeyError("canary /etc/secret")
 
-memory.MemoryLimiter.admit = admit
+memory.MemoryStore.decide = decide
 """
 
 
