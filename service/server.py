@@ -32,6 +32,8 @@ EXTRA_SECONDS = 2
 """After the turns' grace, for the last frames to leave."""
 
 Ready = Callable[[House, str], Awaitable[None]]
+OnExit = Callable[[bool], None]
+"""Hears that the end has come, and whether it is to be at once."""
 
 
 class Server(uvicorn.Server):
@@ -40,7 +42,7 @@ class Server(uvicorn.Server):
     accepts = BACKLOG
     """Connections that are taken at one time."""
 
-    def __init__(self, app: Any, listener: socket.socket, grace: int, on_exit: Callable[[], None]) -> None:
+    def __init__(self, app: Any, listener: socket.socket, grace: int, on_exit: OnExit) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -65,7 +67,7 @@ class Server(uvicorn.Server):
         """Tell the turns, and stop when they are over, or at once."""
         self.force_exit = self.force_exit or at_once
         self.should_exit = True
-        self._on_exit()
+        self._on_exit(self.force_exit)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -190,19 +192,22 @@ async def simulate(host: str, port: int, ready: Callable[[str], None]) -> None:
 _stopping: set[asyncio.Task[None]] = set()
 
 
-def _tell_turns(loop: asyncio.AbstractEventLoop, house: House) -> None:
+def _tell_turns(loop: asyncio.AbstractEventLoop, house: House, at_once: bool) -> None:  # noqa: FBT001 - an OnExit
     """A signal came: stop the turns, in the loop's own time."""
-    loop.call_soon_threadsafe(_stop_turns, house)
+    loop.call_soon_threadsafe(_stop_turns, house, at_once)
 
 
-def _stop_turns(house: House) -> None:
+def _stop_turns(house: House, at_once: bool) -> None:  # noqa: FBT001 - as above
     task = asyncio.ensure_future(house.turns.stop())
     _stopping.add(task)  # the loop itself keeps only weak references
     task.add_done_callback(_stopping.discard)
+    if at_once:
+        house.turns.hurry()
 
 
-def _nothing() -> None:
+def _nothing(at_once: bool) -> None:  # noqa: FBT001 - as above
     """Nobody needs to be told."""
+    del at_once
 
 
 @asynccontextmanager

@@ -125,13 +125,17 @@ class Turns:
         self.stopping = True
         if self._running:
             await asyncio.wait(self._running, timeout=self._terms.grace)
-        for running in tuple(self._running.values()):
-            running.end(ShutDown("The service is shutting down."))
+        self.hurry()
         if self._running:
             await asyncio.wait(self._running, timeout=END_SECONDS)
         for task in self._running:
             log.say(names.REQUEST_FAILED, ERROR, error=f"The {task.get_name()} did not end.")
         await self._settlement.stop()
+
+    def hurry(self) -> None:
+        """End the running turns now, whatever is left of their grace."""
+        for running in tuple(self._running.values()):
+            running.end(ShutDown("The service is shutting down."))
 
     async def _run(self, running: RunningTurn, ask: Ask) -> None:
         try:
