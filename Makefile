@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 MINUTES ?= 10
 
-.PHONY: run test faults faults-redis check format lock clean
+.PHONY: run test stack faults faults-redis check format lock clean
 
 run: $(VENV)/.run
 	@$(BIN)/parley serve
@@ -15,6 +15,10 @@ run: $(VENV)/.run
 test: $(VENV)/.test
 	@.ci/debian
 	@$(BIN)/pytest $(ARGS)
+
+# service, collector, Jaeger, Prometheus, Alertmanager, without containers; what has to be built is built once
+stack: $(VENV)/.run
+	@$(BIN)/python -m telemetry.stack
 
 # adds up in var/faults.json: it may be stopped, and run again
 faults: $(VENV)/.test
