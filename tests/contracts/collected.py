@@ -4,7 +4,9 @@ Refuses to make anything up: every value was sent or printed by a service that w
 """
 
 import json
+import os
 import resource
+import signal
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import httpx
 
 from tests.harness.chat import ask, stream
+from tests.harness.redis import Redis
 from tests.harness.service import Service
 from tests.harness.sql import ask as ask_database
 from tests.harness.waiting import wait
@@ -31,6 +34,7 @@ UNREACHABLE = {
     "AGENT_JWT_JWKS_URL": "http://127.0.0.1:1/jwks",
     "AGENT_AUDIT_CHECKPOINT_WEBHOOK": "http://127.0.0.1:1/checkpoints",
 }
+TIGHT = {"AGENT_TOKENS_PER_MINUTE": "20000", "AGENT_RATE_LIMIT_CONCURRENCY": "1"}
 SMALL = {
     "AGENT_BUDGET_USER_DAY_USD": "0.02",
     "AGENT_MAX_TOKENS": "100",
@@ -40,6 +44,11 @@ SMALL = {
 """Money for a dozen turns."""
 TOKEN = f"{coded(alg='EdDSA', typ='JWT', kid='a')}.{coded(sub='x', exp=9999999999)}.{'A' * 86}"
 """A token whose issuer's keys cannot be had."""
+CHANGES = {
+    "settings_changed": "AGENT_RATE_LIMIT_REQUESTS=30\nAGENT_MAX_TOKENS=1000",
+    "settings_refused": "AGENT_RATE_LIMIT_REQUESTS=0",
+}
+"""What `.env` says, by the line that tells what came of it."""
 CHAT, EVENTS = "/api/v1/agent/chat", "/api/v1/audit/events"
 
 Found = dict[str, Any]
@@ -70,6 +79,7 @@ def collect(folder: Path) -> Found:
     found |= dict(from_far_away(folder / "away"))
     found |= dict(on_a_full_disk(folder / "full"))
     found |= dict(on_a_small_budget(folder / "budget"))
+    found |= dict(with_several_workers(folder / "several"))
     return found
 
 
@@ -87,12 +97,14 @@ def from_far_away(cwd: Path) -> Iterator[tuple[str, Any]]:
 def on_a_full_disk(cwd: Path) -> Iterator[tuple[str, Any]]:
     """What is said while no file may grow, and once they may again."""
     cwd.mkdir()
-    with Service(cwd) as service:
-        ask(service, "Hello")
-        service.wait_for_rows(outcome="answered")
+    with Service(cwd, TIGHT) as service:
+        yield "problems/tokens_limited", ask(service, "Hello", maxTokens=4_000).json()
+        with stream(service, "[sim:slow:1000] Hello", maxTokens=100):
+            yield "problems/concurrency_limited", ask(service, "Hello", maxTokens=100).json()
+        service.wait_for_rows(outcome="client_gone")
         _, most = resource.prlimit(service.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (1, most))
-        yield "problems/audit_unwritable", ask(service, "Hello").json()
+        yield "problems/audit_unwritable", ask(service, "Hello", maxTokens=100).json()
         yield "lines/journal_unsafe", service.wait_for_line(type="journal_unsafe")
         resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (most, most))
         yield "lines/journal_mended", service.wait_for_line(type="journal_mended")
@@ -108,6 +120,24 @@ def on_a_small_budget(cwd: Path) -> Iterator[tuple[str, Any]]:
         assert service.stop() == 0
         ask_database(f"sqlite:///{cwd}/var/parley.db", "UPDATE budget_ledger SET spent = spent + 1")
         yield "cli/limits_rebuild", told(service, "limits", "rebuild")
+
+
+def with_several_workers(cwd: Path) -> Iterator[tuple[str, Any]]:
+    """Lines about a store that comes, a worker that goes, and settings that are read again."""
+    cwd.mkdir()
+    with Redis() as redis:
+        redis.stop()
+        store = {"AGENT_RATE_LIMIT_STORE": redis.url()}
+        with Service(cwd, store, arguments=("--workers", "2")) as service:
+            yield "lines/limits_degraded", service.wait_for_line(type="limits_degraded")
+            redis.start()
+            yield "lines/limits_restored", service.wait_for_line(type="limits_restored")
+            for kind, text in CHANGES.items():
+                (cwd / ".env").write_text(text)
+                os.kill(service.pid, signal.SIGHUP)
+                yield f"lines/{kind}", service.wait_for_line(type=kind)
+            os.kill(service.lines(type="service_started")[0]["pid"], signal.SIGKILL)
+            yield "lines/worker_ended", service.wait_for_line(type="worker_ended")
 
 
 def plug_in(site: Path) -> None:
@@ -166,6 +196,7 @@ def routes(service: Service, head: str) -> Iterator[tuple[str, Any]]:
     yield "getUsage", got(service, "/api/v1/usage")
     yield "getLimits", got(service, "/api/v1/limits")
     yield "getLimitsOf", got(service, "/api/v1/limits/dev", head)
+    yield "resetLimitsOf", requested(service, "DELETE", "/api/v1/limits/dev", key=head).json()
     yield "getLiveness", got(service, "/health/live", "")
     yield "getReadiness", got(service, "/health/ready", "")
     yield from removing(service, head, one)
