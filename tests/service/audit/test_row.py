@@ -3,6 +3,7 @@ from contextlib import closing
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from service.audit.access import Access, Look
 from service.audit.access import row_of as row_of_access
@@ -105,6 +106,13 @@ def test_the_metadata_of_an_answer():
         },
         "count": 1,
     }
+
+
+def test_the_tenant_is_told_where_there_is_one():
+    opening = an_opening()
+    assert "tenant" not in metadata(answered(opening=opening))
+    caller = structs.replace(opening.caller, tenant="acme")
+    assert metadata(answered(opening=structs.replace(opening, caller=caller)))["tenant"] == "acme"
 
 
 def test_metadata_is_canonical():
