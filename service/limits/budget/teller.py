@@ -19,7 +19,7 @@ from telemetry.failure import words_of
 NAME = "budgets"
 MOST = 256
 """Wants in one transaction, and as many of what is given back."""
-SLICES, SLICE_SECONDS = 20, 0.05
+SLICES, SLICE_SECONDS = 100, 0.01
 """A second. Counted in slices: where this process itself is late, that is not the ledger's silence."""
 PAUSE_SECONDS = 0.5
 """Between two tries while it is away."""
