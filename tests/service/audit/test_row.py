@@ -103,6 +103,9 @@ def test_the_metadata_of_an_answer():
             "limit": 20,
             "remaining": 19,
             "retryAfterMs": 0,
+            "store": "memory",
+            "degraded": False,
+            "decidedAt": None,
         },
         "count": 1,
     }
