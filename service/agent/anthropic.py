@@ -79,9 +79,14 @@ class AnthropicModel:
             return await _listen(stream, hear)
 
 
+def load() -> Any:
+    """Import the SDK: a second, and 40 MB that processes share which are forked afterwards."""
+    return import_module("anthropic")
+
+
 def _client(api_key: str, base_url: str) -> AsyncAnthropic:
     """Make a client that reads nothing from the environment, retries nothing and traces nothing: we do."""
-    sdk: Any = import_module("anthropic")
+    sdk = load()
     for name in ("anthropic", "httpx2"):
         logging.getLogger(name).setLevel(logging.NOTSET)  # ANTHROPIC_LOG would log what messages say
     timeout = sdk.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)

@@ -78,8 +78,10 @@ def _share(workers: int, settings: Settings, read: "Read") -> int:
     providers.settle(os.environ)  # before what is loaded for all workers reads it
     log.start(settings)
     from service import server  # noqa: PLC0415 - costs a second that other commands need not spend
+    from service.agent import anthropic  # noqa: PLC0415 - as above
     from service.app.reload import change  # noqa: PLC0415 - as above
 
+    anthropic.load()
     held, root = [settings], state.root(settings)
     listener = server.listen((settings.host, settings.port))
     address = server.address_of(listener)
