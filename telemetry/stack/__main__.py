@@ -30,6 +30,9 @@ def main() -> int:
     parser.add_argument("verb", nargs="?", choices=verbs, default="run", help="run (default), build or check")
     try:
         verbs[parser.parse_args().verb]()
+    except KeyboardInterrupt:
+        say("stopped; what Go has compiled is kept for the next time")
+        return ENDED
     except StackError as error:
         say(str(error))
         return WRONG if isinstance(error, CannotRun) else ENDED
