@@ -48,7 +48,7 @@ async def fewest_in_a_window(one: Rule, windows: int = 10) -> int:
 
 
 class Flood(Struct):
-    """What came of it: states held at the end, most more memory (MB), the time of a decision (us), and every fault."""
+    """What came of it: states held at the end, most memory (MB), the time of a decision (us), every fault."""
 
     keys: int
     held: int
