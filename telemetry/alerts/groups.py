@@ -1,0 +1,22 @@
+"""All groups of rules, in the order of the file; recordings stand before what reads them.
+
+Refuses nothing: tests hold that names, runbook and metrics fit.
+"""
+
+from telemetry.alerts import answered, audit, collector, growth, limits, spikes, traffic
+from telemetry.alerts.rule import Group
+
+GROUPS: tuple[Group, ...] = (
+    answered.GROUP,
+    spikes.GROUP,
+    traffic.STREAMS,
+    traffic.COST,
+    limits.LIMITS,
+    limits.BUDGETS,
+    audit.ROWS,
+    audit.KEEPING,
+    growth.DISK,
+    growth.AUDIT,
+    growth.LOGS,
+    collector.GROUP,
+)
