@@ -1,0 +1,9 @@
+"""All sections, in the order of the page.
+
+Refuses nothing: tests hold that queries, metrics and places fit.
+"""
+
+from telemetry.dashboards.turns import COST, ERRORS, LATENCY, TRAFFIC
+from telemetry.dashboards.upkeep import AUDIT, BUDGETS, GROWTH, LIMITS
+
+SECTIONS = (TRAFFIC, ERRORS, LATENCY, COST, LIMITS, BUDGETS, AUDIT, GROWTH)
