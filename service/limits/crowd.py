@@ -15,7 +15,7 @@ from service.limits.counts import Log
 from service.limits.demand import MILLISECOND, Kind, Part, Rule
 from service.limits.leases import Holders
 from service.limits.quantities import Flow
-from service.limits.state import Key, Moment, State
+from service.limits.state import Moment, State
 
 TABLES = 3
 NUMBER, WHOSE = 8, 16
@@ -47,13 +47,13 @@ class Crowd:
         """Count the buckets that hold something."""
         return len(self._states)
 
-    def place(self, key: Key) -> Place:
-        """Say where a key is."""
-        text = "".join(f"{len(part)}:{part}" for part in key).encode("utf-8", "surrogatepass")
+    def place(self, key: str, name: str) -> Place:
+        """Say where a packed key is, of a rule of that name."""
+        text = key.encode("utf-8", "surrogatepass")
         digest = blake2b(text, digest_size=TABLES * NUMBER + WHOSE, key=self._secret).digest()
         starts = range(0, TABLES * NUMBER, NUMBER)
         numbers = [int.from_bytes(digest[start : start + NUMBER]) % self._number for start in starts]
-        buckets = [(key[1], table, number) for table, number in enumerate(numbers)]
+        buckets = [(name, table, number) for table, number in enumerate(numbers)]
         return Place(buckets, digest[-WHOSE:].hex())
 
     def view(self, place: Place, rule: Rule, now: int) -> State:

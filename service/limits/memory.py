@@ -17,11 +17,12 @@ from service.limits.crowd import Crowd, Place, new
 from service.limits.demand import MILLISECOND, Demand, Kind, Part, Rule, Verdict
 from service.limits.leases import Holders
 from service.limits.quantities import Flow
-from service.limits.state import LONGEST, Key, Live, Moment, State, key_of, short
+from service.limits.state import LONGEST, Live, Moment, State, key_of, packed, short, unpacked
 
-Queue = OrderedDict[Key, State]
+Queue = OrderedDict[str, State]
+"""By packed keys."""
 Pair = tuple[State, Part]
-Stranger = tuple[State, Rule, Key, Place | None]
+Stranger = tuple[State, Rule, str, Place | None]
 """A state that is not kept yet, its rule and key, and its place in the crowd where it is shared."""
 FOREVER = 1 << 63
 """Nanoseconds."""
@@ -88,13 +89,13 @@ class MemoryStore:
         moment = Moment(self._tick(), demand.lease)
         for part in demand.parts:
             if part.rule.kind is not Kind.COUNT:
-                self._settle(key_of(demand.tag, part), part, moment, verdict.at, spent)
+                self._settle(packed(key_of(demand.tag, part)), part, moment, verdict.at, spent)
 
     async def reset(self, demand: Demand) -> None:
         """Forget everything that is counted for the demand's subjects."""
         now = self._tick()
         for part in demand.parts:
-            key, rule = key_of(demand.tag, part), part.rule
+            key, rule = packed(key_of(demand.tag, part)), part.rule
             for queue in self._queues.values():
                 queue.pop(key, None)
             if self._crowd:
@@ -139,7 +140,8 @@ class MemoryStore:
             for key in list(queue):
                 state, now = queue.get(key), self._tick()
                 if state and not state.is_idle(now):
-                    yield state.live(key[0], key[2], now)
+                    tag, _, subject = unpacked(key)
+                    yield state.live(tag, subject, now)
 
     def _tick(self) -> int:
         now = self._clock()
@@ -149,12 +151,15 @@ class MemoryStore:
     def _states(self, tag: str, parts: Sequence[Part], now: int) -> tuple[list[Pair], list[Stranger]]:
         """Find the states of all parts, and which of these are not kept yet."""
         tag, queues = short(tag), self._queues
+        head = f"{chr(len(tag))}{tag}"
         pairs: list[Pair] = []
         strangers: list[Stranger] = []
         for part in parts:
             rule, subject = part.rule, part.subject
-            # as key_of does, without a call for each part
-            key = (tag, rule.name, subject if len(subject) <= LONGEST else short(subject))
+            # packed, without calls for each part
+            if len(subject) > LONGEST:
+                subject = short(subject)
+            key = f"{head}{chr(len(subject))}{subject}{rule.name}"
             queue = queues.get(rule.window_ms)
             state = queue.get(key) if queue else None
             if state is None:
@@ -163,17 +168,17 @@ class MemoryStore:
             pairs.append((state, part))
         return pairs, strangers
 
-    def _stranger(self, key: Key, rule: Rule, now: int) -> tuple[State, Place | None]:
+    def _stranger(self, key: str, rule: Rule, now: int) -> tuple[State, Place | None]:
         """Find a state for a key that has none in the queue of its window."""
         known, crowd = self._known(rule), self._crowd
         state = self._moved(key, known, now)
         full = sum(map(len, self._queues.values())) >= self._max_keys
         if state or not (full or crowd):
             return state or new(known), None
-        place = crowd.place(key)
+        place = crowd.place(key, rule.name)
         return (crowd.view(place, known, now), place) if full else (crowd.take_away(place, known, now), None)
 
-    def _moved(self, key: Key, rule: Rule, now: int) -> State | None:
+    def _moved(self, key: str, rule: Rule, now: int) -> State | None:
         """Find the state that a key had with another window, and let it stand with those of the new one."""
         for queue in self._queues.values():
             state = queue.pop(key, None)
@@ -187,14 +192,14 @@ class MemoryStore:
         # demands come with rules of their own, which are equal: states shall not keep them all
         return self._rules.setdefault((rule.name, rule.limit, rule.window_ms), rule)
 
-    def _welcome(self, state: State, rule: Rule, key: Key, place: Place | None, now: int) -> None:
+    def _welcome(self, state: State, rule: Rule, key: str, place: Place | None, now: int) -> None:
         """Keep a state that was charged: in the crowd, or at the end of its queue."""
         if place:
             self._crowd.cover(place, state, now)
         else:
             self._keep(key, state, rule, now)
 
-    def _keep(self, key: Key, state: State, rule: Rule, now: int) -> None:
+    def _keep(self, key: str, state: State, rule: Rule, now: int) -> None:
         state.until = now + rule.window_ms * MILLISECOND
         queue = self._queues.get(rule.window_ms)
         if queue is None:
@@ -208,7 +213,7 @@ class MemoryStore:
         standings = [state.stand(part.rule, now, next(ways)) for state, part in pairs]
         return Verdict(standings=tuple(standings), at=now, store=self.name)
 
-    def _settle(self, key: Key, part: Part, moment: Moment, at: int, spent: int) -> None:
+    def _settle(self, key: str, part: Part, moment: Moment, at: int, spent: int) -> None:
         queue = self._queues.get(part.rule.window_ms, Queue())
         state = queue.get(key)
         if isinstance(state, Flow):
@@ -219,7 +224,7 @@ class MemoryStore:
             del queue[key]
         if self._crowd:
             excess = 0 if state else spent - part.cost
-            self._crowd.settle(self._crowd.place(key), part, moment, excess)
+            self._crowd.settle(self._crowd.place(key, part.rule.name), part, moment, excess)
 
     def _forget(self, now: int, most: int) -> None:
         """Let some go that are idle; and find out when there will be others."""

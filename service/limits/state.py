@@ -83,6 +83,19 @@ def key_of(tag: str, part: Part) -> Key:
     return short(tag), part.rule.name, short(part.subject)
 
 
+def packed(key: Key) -> str:
+    """Return one text for a key, and no other's: it takes half the room of three."""
+    tag, name, subject = key
+    return f"{chr(len(tag))}{tag}{chr(len(subject))}{subject}{name}"
+
+
+def unpacked(text: str) -> Key:
+    """Return the key that was packed."""
+    middle = 1 + ord(text[0])
+    end = middle + 1 + ord(text[middle])
+    return text[1:middle], text[end:], text[middle + 1 : end]
+
+
 def short(text: str) -> str:
     """Return a text that takes bounded room: itself, or its digest where it is long."""
     if len(text) <= LONGEST:

@@ -146,7 +146,9 @@ async def campaign(decisions: int, keys: int) -> int:
     found = await flood(keys)
     faults += found.faults
     _say(f"{found.keys} keys: {found.held} held, {found.megabytes:.1f} MB more")
-    _say("us of a decision, p50 p99 p99.9 max: " + " ".join(f"{each:.1f}" for each in found.quantiles))
+    _say(
+        "us of CPU for a decision, p50 p99 p99.9 max: " + " ".join(f"{each:.1f}" for each in found.quantiles)
+    )
     _say(f"faults: {len(faults)}\n" + "\n".join(faults[:20]))
     return 1 if faults else 0
 

@@ -1,10 +1,10 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.limits.demand import Demand, Kind, Part, Rule, Verdict
 from service.limits.memory import MemoryStore
-from service.limits.state import short
+from service.limits.state import packed, short, unpacked
 
 WINDOW_MS = 1_000
 WINDOW = WINDOW_MS * 1_000_000
@@ -284,6 +284,17 @@ async def test_a_long_name_takes_bounded_room_and_no_other_can_pass_for_it(clock
     await store.decide(demand(long, 1))
     assert await admits(store, short(long), 1)
     assert not await admits(store, long, 1)
+
+
+NAMES = st.text(max_size=64)
+
+
+@given(one=st.tuples(NAMES, NAMES, NAMES), other=st.tuples(NAMES, NAMES, NAMES))
+@example(one=("a", "b", ""), other=("", "b", "a"))
+@example(one=("a", "b", "c"), other=("a", "", "cb"))
+def test_a_packed_key_is_one_keys_alone(one, other):
+    assert unpacked(packed(one)) == one
+    assert (packed(one) == packed(other)) == (one == other)
 
 
 @pytest.mark.parametrize("kind", Kind)
