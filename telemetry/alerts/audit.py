@@ -14,6 +14,14 @@ def lines(kind: str, window: str) -> str:
     return f'sum by (job) (increase({LINES}{{type="{kind}"}}[{window}]))'
 
 
+def grown(series: str) -> str:
+    """By how much it grew in 15m; all of it where it is new, for a process finds much in its first second."""
+    return (
+        f"(sum by (job) (increase({series}[15m])) > 0\n"
+        f"or sum by (job) ({series} unless last_over_time({series}[1h] offset 15m)) > 0)"
+    )
+
+
 ROWS = Group(
     "parley-audit",
     (
@@ -74,14 +82,15 @@ ROWS = Group(
             summary='{{ $value | printf "%.0f" }} audit rows were put aside in 1h: the database refuses'
             " them.",
             advice=Advice(
-                means="The database said no to a row for a reason that will not pass. It lies in the"
-                " journal's folder"
-                " under quarantine, sealed, and is missing from the log.",
+                means="The database said no to a row for a reason that will not pass. The row lies whole in"
+                " the table"
+                " audit_quarantine, with the reason, and is missing from the log.",
                 look="sum by (instance) (increase(parley_audit_quarantined_total[1h]))",
-                run="parley audit stats --json",
-                do="The line `sink_failed` (sink `audit`, verb `append`) names the row and the database's"
-                " words. Mostly"
-                " a table was altered by hand: `parley migrate`, then start again: it is tried anew.",
+                run="parley audit stats --json\nSELECT id, reason, created_at FROM audit_quarantine ORDER"
+                " BY id DESC;",
+                do="The line `sink_failed` (sink `audit`, verb `append`) names it too. Mostly a table was"
+                " altered by"
+                " hand: bring it back by `parley migrate`, so that no more follow.",
             ),
         ),
         Alert(
@@ -144,7 +153,7 @@ KEEPING = Group(
         Alert(
             name="JournalUnsafe",
             severity=Severity.PAGE,
-            expr=f"{lines('journal_unsafe', '15m')} > 0",
+            expr=grown(f'{LINES}{{type="journal_unsafe"}}'),
             keep="5m",
             summary="The journal cannot be written, or lies where it may not last ({{ $value | printf"
             ' "%.0f" }}'
@@ -161,33 +170,39 @@ KEEPING = Group(
             ),
         ),
         Alert(
-            name="WorkersDying",
+            name="TurnsInterrupted",
             severity=Severity.PAGE,
-            expr=f"{lines('worker_ended', '15m')} >= 3",
-            summary='{{ $value | printf "%.0f" }} workers ended in 15m without being told to.',
+            expr=grown('parley_turns_total{outcome="interrupted"}') + " >= 3",
+            keep="5m",
+            summary='{{ $value | printf "%.0f" }} turns were interrupted in 15m: processes die with turns'
+            " in them.",
             advice=Advice(
-                means="A process dies again and again; another takes its place, and the turns it ran are"
-                " `interrupted`.",
-                look='sum by (job) (increase(parley_turns_total{outcome="interrupted"}[15m]))',
+                means="A process was killed or fell while it ran turns. Whoever found its journal closed"
+                " them as"
+                " `interrupted`; their clients saw a broken connection.",
+                look='sum by (instance) (increase(parley_turns_total{outcome="interrupted"}[15m]))',
                 trace="parley.turn.outcome=interrupted",
-                run="dmesg | grep -i 'killed process'\nparley audit list --outcome interrupted",
-                do="The line `worker_ended` has the exit status: -9 is mostly memory. Give more, or fewer"
-                " workers.",
+                run="parley audit list --outcome interrupted\ndmesg | grep -i 'killed process'\n"
+                "jq -c 'select(.type == \"worker_ended\")'   # on the service's stdout",
+                do="`exitCode` of the line `worker_ended`, or the exit status that the supervisor saw: -9"
+                " is mostly"
+                " memory. Give more, or fewer workers. Others: the last lines of stderr.",
             ),
         ),
         Alert(
             name="ModelUnpriced",
             severity=Severity.TICKET,
-            expr=f"{lines('model_unpriced', '1h')} > 0",
-            summary='A model without a price was asked ({{ $value | printf "%.0f" }} lines in 1h): costs'
-            " are guesses.",
+            expr=f'max by (job) ({LINES}{{type="model_unpriced"}}) > 0',
+            summary='{{ $value | printf "%.0f" }} models may be asked that no price is known of: costs are'
+            " guesses.",
             advice=Advice(
-                means="The table of prices does not know a model that answered. Its cost is told by the"
-                " dearest known"
-                " rule or not at all, and budgets count that.",
+                means="AGENT_MODELS names a model that the table of prices does not know. What it costs is"
+                " guessed by another's"
+                " price (`parley.cost.priced_as`), and budgets count that.",
                 look="sum by (model) (increase(parley_cost_total[1h]))",
                 run="jq -c 'select(.type == \"model_unpriced\")'   # on the service's stdout",
-                do="Add it to service/agent/prices.toml.",
+                do="Add it to service/agent/prices.toml. The line `model_unpriced` names it, once at each"
+                " start.",
             ),
         ),
     ),

@@ -8,7 +8,7 @@ from telemetry import names
 from tests.house.settings_table import shown
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
-FILES = {"parley.sinks", "parley.env", "parley.db", "parley.pub"}
+FILES = {"parley.sinks", "parley.env", "parley.db", "parley.json", "parley.pub"}
 OWN_NAMES = {value for key, value in vars(names).items() if key.isupper() and isinstance(value, str)}
 
 

@@ -1,5 +1,6 @@
 """Trials of the audit's rules."""
 
+from tests.telemetry.alerts.spikes import turns
 from tests.telemetry.alerts.trial import Case, page, ticket
 
 ROWS, KEEPING = ("parley-audit",), ("parley-keeping",)
@@ -96,14 +97,14 @@ CASES = [
         series={
             lines("checkpoint_untold"): "0x40 3x40",
             lines("journal_unsafe"): "0x40 3x40",
-            lines("model_unpriced"): "0x200 1x10",
-            lines("worker_ended"): "0x40 2x80 8x40",
+            lines("model_unpriced"): "_x200 1x10",
+            turns("interrupted"): "0x40 2x80 8x40",
         },
         expected={
             ("19m", "CheckpointUntold"): (),
             ("19m", "JournalUnsafe"): (),
             ("19m", "ModelUnpriced"): (),
-            ("25m", "WorkersDying"): (),
+            ("25m", "TurnsInterrupted"): (),
             ("30m", "CheckpointUntold"): (
                 ticket("Checkpoints did not reach a place they are told to, 3 times in 15m.", job="parley"),
             ),
@@ -113,10 +114,30 @@ CASES = [
                     job="parley",
                 ),
             ),
-            ("65m", "WorkersDying"): (page("6 workers ended in 15m without being told to.", job="parley"),),
-            ("104m", "ModelUnpriced"): (
-                ticket("A model without a price was asked (1 lines in 1h): costs are guesses.", job="parley"),
+            ("65m", "TurnsInterrupted"): (
+                page("6 turns were interrupted in 15m: processes die with turns in them.", job="parley"),
             ),
+            ("104m", "ModelUnpriced"): (
+                ticket("1 models may be asked that no price is known of: costs are guesses.", job="parley"),
+            ),
+        },
+    ),
+    Case(
+        name="what a process finds in its first second, and a restart without news",
+        groups=KEEPING,
+        series={
+            turns("interrupted", "a"): "7x100",
+            turns("interrupted", "b"): "_x100 4x100",
+            lines("journal_unsafe"): "1x100 _x6 1x100",
+        },
+        expected={
+            ("49m", "TurnsInterrupted"): (),
+            ("55m", "TurnsInterrupted"): (
+                page("4 turns were interrupted in 15m: processes die with turns in them.", job="parley"),
+            ),
+            ("80m", "TurnsInterrupted"): (),
+            ("49m", "JournalUnsafe"): (),
+            ("55m", "JournalUnsafe"): (),
         },
     ),
 ]

@@ -3,7 +3,7 @@
 from random import Random
 
 from telemetry.failure import RULES
-from tests.telemetry.alerts.trial import ALERTS, EVERYTHING, Case, info, page, silent, ticket
+from tests.telemetry.alerts.trial import ALERTS, EVERYTHING, Case, Fired, info, page, silent, ticket
 
 GROUPS = ("parley-answered", "parley-spikes")
 SPIKES = {
@@ -58,33 +58,32 @@ def summary(category: str, number: int) -> str:
     return f"{number} {category.replace('_', ' ')} errors in 5m, over three times the hour before."
 
 
-def spike(name: str) -> Case:
-    """A little noise for 70 minutes, then 60 errors a minute for 20."""
-    category, fault, told = SPIKES[name]
-    stands = told(summary(category, 300), job="parley", category=category)
-    return Case(
-        name=f"{name} after an hour of little noise, and its end",
-        groups=GROUPS,
-        series={turns("answered"): "0+20x300", errors(category, fault): "0+0.1x140 14+30x40 1214+0.1x100"},
-        expected={("69m", name): (), ("80m", name): (stands,), ("105m", name): ()},
-    )
+def stands(name: str) -> tuple[Fired, ...]:
+    category, _, told = SPIKES[name]
+    return (told(summary(category, 300), job="parley", category=category),)
 
 
-def sudden(name: str) -> Case:
-    """No history: nothing was ever wrong, and ten minutes after the start much is."""
-    category, fault, told = SPIKES[name]
-    stands = told(summary(category, 300), job="parley", category=category)
-    return Case(
-        name=f"{name} without a baseline",
-        groups=GROUPS,
-        series={turns("answered"): "0+20x100", errors(category, fault): "0x20 0+30x60"},
-        expected={("9m", name): (), ("18m", name): (stands,)},
-    )
+def of_every_spike(values: str) -> dict[str, str]:
+    return {errors(category, fault): values for category, fault, _ in SPIKES.values()} | {
+        turns("answered"): "0+20x300"
+    }
 
 
 CASES = [
-    *map(spike, SPIKES),
-    *map(sudden, SPIKES),
+    Case(
+        name="an hour of little noise, then 60 errors a minute of each category, and their end",
+        groups=GROUPS,
+        series=of_every_spike("0+0.1x140 14+30x40 1214+0.1x100"),
+        expected=silent("69m", *SPIKES)
+        | {("80m", name): stands(name) for name in SPIKES}
+        | silent("105m", *SPIKES),
+    ),
+    Case(
+        name="no history: nothing was ever wrong, and ten minutes after the start much is",
+        groups=GROUPS,
+        series=of_every_spike("0x20 0+30x60"),
+        expected=silent("9m", *SPIKES) | {("18m", name): stands(name) for name in SPIKES},
+    ),
     Case(
         name="steady noise of every kind is none",
         groups=GROUPS,

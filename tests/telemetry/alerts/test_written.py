@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from config.env import PLACES
+from service.cli.commands import parser
 from telemetry import names, prometheus
 from telemetry.alerts.groups import GROUPS
 from telemetry.alerts.rule import Alert, Recording
@@ -15,6 +17,7 @@ from telemetry.alerts.runbook import as_markdown
 from telemetry.alerts.scale import scaled
 from telemetry.failure import Category, Fault
 from telemetry.record import Decision, Outcome
+from tests.harness.sql import ask
 from tests.telemetry.alerts.trial import ALERTS, promtool
 
 ROOT = Path(__file__).parents[3]
@@ -98,6 +101,35 @@ def test_tags_to_search_by_are_attributes_of_spans():
     known = {value for value in vars(names).values() if isinstance(value, str)}
     tags = {alert.advice.trace.partition("=")[0] for alert in ALERTS.values() if alert.advice.trace}
     assert tags <= known
+
+
+def said(alert: Alert) -> list[str]:
+    return alert.advice.run.split("\n")
+
+
+COMMANDS = sorted({line for alert in ALERTS.values() for line in said(alert) if line.startswith("parley ")})
+STATEMENTS = sorted({line for alert in ALERTS.values() for line in said(alert) if line.startswith("SELECT ")})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_runbooks_commands_are_understood(command: str):
+    assert parser().parse_args(command.split()[1:]).run
+
+
+def test_the_runbooks_statements_are_understood(tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/parley.db"
+    environment = {"DATABASE_URL": url, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    command = (sys.executable, "-m", "service", "migrate")
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    assert STATEMENTS
+    for statement in STATEMENTS:
+        assert ask(url, statement) == []
+
+
+def test_the_runbook_names_settings_that_exist():
+    named = set(re.findall(r"AGENT_[A-Z_]+[A-Z]", RUNBOOK))
+    known = {place.variable.name for place in PLACES}
+    assert {name for name in named if not any(each.startswith(name) for each in known)} == set()
 
 
 def test_a_scale_shortens_every_duration_and_nothing_else():
