@@ -7,14 +7,18 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import Context
+from functools import partial
 
 from service.errors import DatabaseAway, DatabaseError, RowRefused
+from service.store.silence import Silence
 
 SILENT = "The database did not answer in time."
 PROMPT_SECONDS = 2.0
 """What somebody who waits for an answer waits for a look at the database."""
+LONGEST_SECONDS = 10.0
+"""The same, where the database answers others meanwhile."""
 SLOW_SECONDS = 1.0
-"""A write that takes longer holds up no further ones: they come later."""
+"""Writes of which none is done for longer hold up no further ones: they come later."""
 PAUSE_SECONDS = 0.5
 """Between two questions whether it is back."""
 
@@ -23,10 +27,10 @@ Sign = Callable[[], Awaitable[object]]
 
 
 @asynccontextmanager
-async def promptly() -> AsyncGenerator[asyncio.Timeout]:
-    """Give up on a question after two seconds, with a DatabaseError."""
+async def promptly(seconds: float | None = None) -> AsyncGenerator[asyncio.Timeout]:
+    """Give up on a question after two seconds, or so many, with a DatabaseError."""
     try:
-        async with asyncio.timeout(PROMPT_SECONDS) as limit:
+        async with asyncio.timeout(seconds or PROMPT_SECONDS) as limit:
             yield limit
     except TimeoutError as error:
         raise DatabaseError(SILENT) from error
@@ -46,6 +50,8 @@ class Outage:
         self._reason: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._looks: set[asyncio.Timeout] = set()
+        self._unread = Silence(lambda: PROMPT_SECONDS, partial(self._begin, SILENT))
+        self._unwritten = Silence(lambda: SLOW_SECONDS, partial(self._begin, SILENT))
         self._closed = False
 
     @property
@@ -55,7 +61,7 @@ class Outage:
 
     @asynccontextmanager
     async def looking(self) -> AsyncGenerator[None]:
-        """Look at the database for somebody who waits: for two seconds, or until it is known to be away.
+        """Look at the database for somebody who waits: until it has been silent for two seconds.
 
         Raises:
             DatabaseAway: it is known to be; nothing was asked.
@@ -63,16 +69,17 @@ class Outage:
         """
         self._refuse()
         try:
-            async with promptly() as limit:
+            async with promptly(LONGEST_SECONDS) as limit:
                 self._looks.add(limit)
                 try:
-                    yield
+                    with self._unread.waiting():
+                        yield
                 finally:
                     self._looks.discard(limit)
         except RowRefused:
             raise
-        except DatabaseError as error:
-            self._doubt(error.detail)
+        except DatabaseError:
+            self._watch()  # one error may be about one question: ask before nobody may ask
             raise
 
     @asynccontextmanager
@@ -84,16 +91,14 @@ class Outage:
             DatabaseError: it is not written, or nobody knows.
         """
         self._refuse()
-        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._begin, SILENT)
         try:
-            yield
+            with self._unwritten.waiting():
+                yield
         except RowRefused:
             raise
         except DatabaseError as error:
             self._begin(error.detail)
             raise
-        finally:
-            slow.cancel()
 
     async def close(self) -> None:
         """Ask no more."""
@@ -106,13 +111,6 @@ class Outage:
     def _refuse(self) -> None:
         if self.reason:
             raise DatabaseAway(self.reason)
-
-    def _doubt(self, reason: str) -> None:
-        """One error may be about one question: unless there was silence, ask before nobody may ask."""
-        if reason == SILENT:
-            self._begin(reason)
-        else:
-            self._watch()
 
     def _begin(self, reason: str) -> None:
         """It is away. Those who wait for it need not any longer."""

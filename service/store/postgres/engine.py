@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 LINES = 10
 """Connections of one process at most; all but one are made when they are needed."""
-LINE_SECONDS = 2.0
-"""The wait for a connection, a new one's making included."""
+LINE_SECONDS = 10.0
+"""The wait for a connection, a new one's making included: many may come at once, and be late together."""
 WORK_SECONDS = 10.0
 """The wait for one piece of work: a statement, or all batches of one `write`."""
 CLOSE_SECONDS = 5.0

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
@@ -98,13 +99,39 @@ async def test_a_row_that_it_will_never_take_says_nothing_of_it(server, away):
 
 async def test_the_first_who_waited_in_vain_releases_all_others(server, away, monkeypatch):
     server.wrong = SILENT
-    monkeypatch.setattr(outage, "PROMPT_SECONDS", 3_600.0)
+    monkeypatch.setattr(outage, "PROMPT_SECONDS", 0.1)
     waiting = [asyncio.create_task(wait_in(away)) for _ in range(5)]
-    await asyncio.sleep(0)
-    monkeypatch.setattr(outage, "PROMPT_SECONDS", 0.01)
+    await asyncio.sleep(0.09)
     assert await wait_in(away) is DatabaseError
     assert await asyncio.gather(*waiting) == [DatabaseError] * 5
     assert (away.reason, await look(away)) == (SILENT, DatabaseAway)
+
+
+async def test_who_waits_behind_others_that_are_answered_waits_on(away, monkeypatch):
+    monkeypatch.setattr(outage, "PROMPT_SECONDS", 0.2)
+    waiting = asyncio.create_task(wait_in(away))
+    for _ in range(12):
+        await asyncio.sleep(0.05)
+        assert await look(away) is None
+    assert (away.reason, waiting.done()) == (None, False)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_our_own_lateness_is_no_silence(away, monkeypatch):
+    monkeypatch.setattr(outage, "PROMPT_SECONDS", 0.2)
+    monkeypatch.setattr(outage, "SLOW_SECONDS", 0.2)
+
+    async def late():
+        await asyncio.sleep(0)
+        time.sleep(0.5)  # noqa: ASYNC251 - the loop stands still, as under a flood
+        await asyncio.sleep(0)
+
+    async with away.looking():
+        await late()
+    async with away.keeping():
+        await late()
+    assert away.reason is None
 
 
 async def wait_in(known):
