@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 MINUTES ?= 10
+# tests run beside each other, a file whole by one of them
+WORKERS ?= 2
 
 .PHONY: run test stack faults faults-redis check format lock clean
 
@@ -14,7 +16,7 @@ run: $(VENV)/.run
 
 test: $(VENV)/.test
 	@.ci/debian
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 
 # service, collector, Jaeger, Prometheus, Alertmanager, without containers; what has to be built is built once
 stack: $(VENV)/.run

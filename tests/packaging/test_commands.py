@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from config.env import KNOWN
-from service import cli
+from service.cli import commands
 from tests.harness.need import missing
 from tests.packaging.archive import ROOT, VERSION, copy, fetch, files, stand_in
 from tests.packaging.image import one, stages
@@ -87,5 +87,5 @@ def test_the_container_is_given_every_secret_it_needs(ways, docker):
 def test_the_command_in_the_container_is_one_that_there_is(docker):
     entry, *arguments = docker[2][2:]
     assert entry == "parley"
-    given = cli.parser().parse_args(arguments)
+    given = commands.parser().parse_args(arguments)
     assert (given.user, given.role) == ("ann", "AUDITOR")

@@ -16,8 +16,9 @@ from packaging.utils import parse_wheel_filename
 
 from config import SettingsError, load
 from config.env import KNOWN
-from service import cli, server
+from service import server
 from service.app import records
+from service.cli import commands, serve
 from tests.packaging.archive import PROJECT, ROOT, tracked
 from tests.packaging.image import (
     IMAGE,
@@ -173,7 +174,7 @@ def test_its_user_is_not_root_and_owns_only_the_volume(image):
 def test_it_runs_a_command_that_there_is(image):
     entry = command(image, "ENTRYPOINT")
     assert entry == list(PROJECT["project"]["scripts"])
-    assert cli.parser().parse_args(command(image, "CMD")).run is cli.serve.run
+    assert commands.parser().parse_args(command(image, "CMD")).run is serve.run
 
 
 def test_its_path_begins_with_what_was_installed(image):
