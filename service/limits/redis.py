@@ -20,6 +20,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from service.limits import wire
 from service.limits.demand import Demand, Verdict
+from service.limits.patience import Patience
 from service.limits.remote import Meeting, StoreSlow
 from service.limits.state import Live
 from service.limits.store import StoreAway
@@ -90,12 +91,12 @@ class RedisStore:
 
     async def reset(self, demand: Demand) -> None:
         """Forget everything that is counted for the demand's subjects."""
-        async with _translated(self._patience):
+        async with _translated(Patience(self._patience)):
             await self._lines.use(lambda line: line.ask("DEL", *wire.names_of(demand)))
 
     async def meet(self) -> Meeting:
         """See whether it can be written to, and which life of its memory it is in; trusts nothing yet."""
-        async with _translated(LONG_PATIENCE):
+        async with _translated(Patience(LONG_PATIENCE)):
             return await self._lines.use(self._lines.greet)
 
     def trust(self, epoch: str) -> None:
@@ -111,7 +112,7 @@ class RedisStore:
 
     async def warm(self) -> None:
         """Open every connection there may be, so that no decision waits for one."""
-        async with _translated(LONG_PATIENCE):
+        async with _translated(Patience(LONG_PATIENCE)):
             await self._lines.warm()
 
     async def close(self) -> None:
@@ -128,11 +129,11 @@ class RedisStore:
     async def _run(
         self, script: Script, keys: Sequence[str], asked: Sequence[Argument], patience: float
     ) -> list[int]:
-        end = _microseconds() + round(patience * 1_000_000)
-        async with _translated(patience):
+        bound = Patience(patience)
+        async with _translated(bound):
             # A second time where Redis's clock was set forward since it was last heard.
             for _ in range(2):
-                answer = await self._lines.run(script, keys, asked, end)
+                answer = await self._lines.run(script, keys, asked, bound)
                 if answer[0] == ANOTHER_EPOCH:
                     raise StoreAway("its memory is another")
                 if answer[0] != LATE:
@@ -197,12 +198,13 @@ class _Lines:
             return await self._on(await self._open(), work)
 
     async def run(
-        self, script: Script, keys: Sequence[str], asked: Sequence[Argument], end: int
+        self, script: Script, keys: Sequence[str], asked: Sequence[Argument], bound: Patience
     ) -> list[int]:
-        """Call a script that is of use until `end`, in our microseconds."""
+        """Call a script that is of use as long as there is patience."""
 
         async def call(line: _Line) -> list[int]:
             sent = _microseconds()
+            end = sent + round(bound.left * 1_000_000)
             arguments = (self.trusted, end + self._ahead, *asked)
             told = await line.call(script, (wire.EPOCH, *keys), arguments)
             answer = [int(number) for number in told.split()]
@@ -252,13 +254,14 @@ class _Lines:
 
 
 @asynccontextmanager
-async def _translated(patience: float) -> AsyncGenerator[None]:
+async def _translated(bound: Patience) -> AsyncGenerator[None]:
     """Bound the time, and tell every fault of the library as StoreAway."""
+    most = bound.left
     try:
-        async with asyncio.timeout(patience):
+        async with bound.bounding():
             yield
     except TimeoutError:
-        raise StoreSlow(f"no answer in {patience * 1_000:g} ms") from None
+        raise StoreSlow(f"no answer in {most * 1_000:g} ms") from None
     except (RedisError, OSError, KeyError, ValueError) as error:
         # The kind only: the text may hold an address, or words of whoever answers at that port.
         raise StoreAway(type(error).__name__) from error

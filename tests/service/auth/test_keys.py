@@ -120,7 +120,7 @@ async def test_what_has_no_keys_form_is_never_looked_for():
     assert guarded._keys.asked == []
 
 
-@pytest.mark.parametrize("key", [key for key, _ in WRONG.values()])
+@pytest.mark.parametrize("key", [key for key, _ in WRONG.values()], ids=WRONG.keys())
 async def test_no_refusal_repeats_what_was_sent(key):
     said = await refusal(key)
     assert MADE.key not in said
@@ -178,7 +178,7 @@ async def test_a_key_that_held_lets_its_caller_in_while_nobody_can_look():
     assert await house.is_let_in() is DatabaseError
 
 
-@pytest.mark.parametrize("key", [wrong_secret(), OTHER.key])
+@pytest.mark.parametrize("key", [wrong_secret(), OTHER.key], ids=["wrong secret", "another"])
 async def test_a_key_that_was_never_seen_to_hold_is_the_databases_error(key):
     house = Remembering(Held())
     assert await house.is_let_in() is False

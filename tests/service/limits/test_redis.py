@@ -133,7 +133,7 @@ async def test_no_window_of_its_own_clock_holds_more_than_the_limit(server: Redi
     asked, times = demand(rule), []
 
     async def press(store: RedisStore) -> None:
-        for _ in range(400):
+        for _ in range(1_000):
             verdict = await store.decide(asked)
             if not verdict.denied:
                 times.append(verdict.at)
