@@ -16,10 +16,11 @@ from msgspec.structs import replace
 from config.form import Form
 from config.secret import Secret
 from config.settings import UNAVAILABLE, Settings
-from config.source import FILE, Given, Origin, Unreadable, gather, read_dotenv, read_secret
+from config.source import FILE, Given, Origin, Unreadable, gather, read_dotenv, read_named, read_secret
 from config.variable import Place, build, walk
 
 ENVIRONMENT: Final = "AGENT_ENVIRONMENT"
+SETTINGS_FILE: Final = "AGENT_SETTINGS_FILE"
 PREFIX: Final = "AGENT_"
 FOREIGN: Final = "OTEL_"
 DOTENV: Final = Path(".env")
@@ -48,7 +49,7 @@ class SettingsError(Exception):
 class Loaded(Struct, frozen=True, kw_only=True):
     """Settings, and for each variable where its value came from.
 
-    `exports` are OpenTelemetry's own variables that stand in `.env` only: whoever starts OpenTelemetry
+    `exports` are OpenTelemetry's own variables that stand in a file only: whoever starts OpenTelemetry
     puts them into the process's environment first. They are secrets because headers may hold keys.
     """
 
@@ -67,15 +68,15 @@ class Reading(Struct, frozen=True, kw_only=True):
 
 
 def load(environ: Mapping[str, str] = os.environ, dotenv: Path | None = DOTENV) -> Loaded:
-    """Read the environment and, in development only, `.env` (the environment wins).
+    """Read the environment, and AGENT_SETTINGS_FILE or, in development only, `.env` (the environment wins).
 
     `dotenv` is the file's path, None for none.
 
     Raises:
         SettingsError: at least one setting is wrong; it says all of them and shows no secret.
     """
-    lines, problems = _development_lines(environ, dotenv)
-    given = gather(environ, lines)
+    lines, origin, problems = _lines_of_a_file(environ, dotenv)
+    given = gather(environ, lines, origin)
     readings = {place.variable.name: _read(place, given) for place in PLACES}
     problems += [reading.problem for reading in readings.values() if reading.problem]
     problems += [*_across(readings), *_unknown(given)]
@@ -93,7 +94,7 @@ def _loaded(given: Mapping[str, Given], readings: Mapping[str, Reading]) -> Load
             {
                 name: Secret(one.text)
                 for name, one in given.items()
-                if name.startswith(FOREIGN) and one.origin == ".env"
+                if name.startswith(FOREIGN) and one.origin != "env"
             }
         ),
     )
@@ -104,6 +105,20 @@ def _with_own_model(settings: Settings) -> Settings:
     if model.name in model.names:
         return settings
     return replace(settings, model=replace(model, names=(model.name, *model.names)))
+
+
+def _lines_of_a_file(
+    environ: Mapping[str, str], dotenv: Path | None
+) -> tuple[dict[str, str], Origin, list[str]]:
+    """The file that is named, anywhere; else `.env`, in development."""
+    named = environ.get(SETTINGS_FILE)
+    if not named:
+        lines, problems = _development_lines(environ, dotenv)
+        return lines, ".env", problems
+    try:
+        return read_named(Path(named)), "file", []
+    except Unreadable as error:
+        return {}, "file", [f"{SETTINGS_FILE}: {error}"]
 
 
 def _development_lines(environ: Mapping[str, str], dotenv: Path | None) -> tuple[dict[str, str], list[str]]:

@@ -416,6 +416,14 @@ class Settings(Struct, frozen=True, kw_only=True):
             one_of(*get_args(Environment)),
         ),
     ] = "development"
+    settings_file: Annotated[
+        str | None,
+        Variable(
+            "AGENT_SETTINGS_FILE",
+            "File of NAME=value lines, read at the start and on SIGHUP; the environment wins over it.",
+            text("a path", r"[^\x00-\x1f]{1,4096}"),
+        ),
+    ] = None
     host: Annotated[
         str,
         Variable(

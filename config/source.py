@@ -30,9 +30,9 @@ class Unreadable(Exception):
     """A source cannot be read; the message says why and holds nothing of its content."""
 
 
-def gather(environ: Mapping[str, str], dotenv: Mapping[str, str]) -> dict[str, Given]:
-    """Lay the environment over `.env`; an empty text is as good as none."""
-    from_file = {name: Given(name=name, text=text, origin=".env") for name, text in dotenv.items() if text}
+def gather(environ: Mapping[str, str], lines: Mapping[str, str], origin: Origin = ".env") -> dict[str, Given]:
+    """Lay the environment over a file's lines; an empty text is as good as none."""
+    from_file = {name: Given(name=name, text=text, origin=origin) for name, text in lines.items() if text}
     from_env = {name: Given(name=name, text=text, origin="env") for name, text in environ.items() if text}
     return from_file | from_env
 
@@ -50,6 +50,21 @@ def read_dotenv(path: Path) -> dict[str, str]:
     except (OSError, ValueError) as error:
         raise Unreadable(f"cannot be read: {_why(error)}") from None
     return dict(_lines(text))
+
+
+def read_named(path: Path) -> dict[str, str]:
+    """The same of a file that has to be there.
+
+    Raises:
+        Unreadable: it is not, or is not such a file.
+    """
+    try:
+        there = path.is_file()
+    except (OSError, ValueError):  # too long, or with a NUL in it
+        there = False
+    if not there:
+        raise Unreadable("there is no such file")
+    return read_dotenv(path)
 
 
 def read_secret(path: str) -> str:

@@ -521,3 +521,30 @@ def test_any_mixture_is_settings_or_their_error(environ):
     assert all(problem.isprintable() for problem in said)
     if loaded:
         assert loaded.settings.model.name in loaded.settings.model.names
+
+
+def test_a_named_file_is_read_in_production_too_and_stands_below_the_environment(tmp_path):
+    file = tmp_path / "parley.env"
+    file.write_text("AGENT_RATE_LIMIT_REQUESTS=7\nAGENT_PORT=4000\nOTEL_SERVICE_NAME=chat\n")
+    environ = PRODUCTION | {"AGENT_SETTINGS_FILE": str(file), "AGENT_PORT": "5000"}
+    loaded = load(environ, None)
+    assert (loaded.settings.limits.requests, loaded.settings.port) == (7, 5000)
+    assert (loaded.origins["AGENT_RATE_LIMIT_REQUESTS"], loaded.origins["AGENT_PORT"]) == ("file", "env")
+    assert loaded.exports["OTEL_SERVICE_NAME"].reveal() == "chat"
+
+
+def test_a_named_file_replaces_dotenv(tmp_path):
+    (tmp_path / ".env").write_text("AGENT_PORT=4000\n")
+    (tmp_path / "other").write_text("AGENT_RATE_LIMIT_REQUESTS=7\n")
+    settings = load({"AGENT_SETTINGS_FILE": str(tmp_path / "other")}, tmp_path / ".env").settings
+    assert (settings.port, settings.limits.requests) == (3005, 7)
+
+
+@pytest.mark.parametrize("content", [None, b"no setting\n", b"\xff=1\n"])
+def test_a_named_file_that_cannot_be_read_is_a_problem(tmp_path, content):
+    file = tmp_path / "parley.env"
+    if content is not None:
+        file.write_bytes(content)
+    assert named({"AGENT_SETTINGS_FILE": str(file)}) == ["AGENT_SETTINGS_FILE"]
+    assert named({"AGENT_SETTINGS_FILE": str(tmp_path)}) == ["AGENT_SETTINGS_FILE"]
+    assert named({"AGENT_SETTINGS_FILE": "a\x00b"}) == ["AGENT_SETTINGS_FILE"] * 2

@@ -153,3 +153,20 @@ def test_it_ends_with_the_terminal_that_it_was_started_on(tmp_path):
         process.kill()
         process.wait()
     assert "settings_changed" not in said.read_text()
+
+
+def test_a_file_that_the_environment_names_is_read_again(tmp_path):
+    file = tmp_path / "limits.env"
+    file.write_text("AGENT_RATE_LIMIT_ROLES=AUDITEE=2\n")
+    (tmp_path / "cwd").mkdir()
+    with Service(tmp_path / "cwd", {"AGENT_SETTINGS_FILE": str(file)}) as service:
+        assert '"role";q=2;' in policy(service)
+        file.write_text("AGENT_RATE_LIMIT_ROLES=AUDITEE=3\n")
+        os.kill(service.pid, signal.SIGHUP)
+        service.wait_for_line(type="settings_changed")
+        assert '"role";q=3;' in policy(service)
+        file.unlink()
+        os.kill(service.pid, signal.SIGHUP)
+        refused = service.wait_for_line(type="settings_refused")
+        assert refused["problems"] == ["AGENT_SETTINGS_FILE: there is no such file"]
+        assert '"role";q=3;' in policy(service)
