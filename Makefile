@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 MINUTES ?= 10
-# tests run beside each other, a file whole by one of them
-WORKERS ?= 2
+# tests run beside each other, a file whole by one of them; more than cores, since many wait for a service
+WORKERS ?= 3
 
 .PHONY: run test stack faults faults-redis check format lock clean
 

@@ -156,10 +156,12 @@ def test_usage_and_limits(typed, head, answer):
     report = typed.parsed("get_usage", group_by=typed.models.Grouping.TOOL, from_="2020-01-01")
     assert "calculate" in [row.key for row in report.rows]
     assert report.total.turns >= 1
-    (policy,) = typed.parsed("get_limits").policies
+    policy, running = typed.parsed("get_limits").policies
+    assert running.name == "concurrency"
     assert (policy.name, policy.limit, policy.window) == ("role", 1000, 60.0)
     assert typed.parsed("get_limits_of", "dev", key=head).policies[0].limit == 1000
     assert typed.parsed("get_limits_of", "nobody/at all", key=head, status=404).status == 404
+    assert typed.parsed("reset_limits_of", "dev", key=head).policies[0].remaining == 1000
 
 
 def test_health_and_the_document_itself(typed):
