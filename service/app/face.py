@@ -70,7 +70,7 @@ def build_app(
         route_handlers=[
             chat.route(turns, door.identify, keys, settings),
             *_asking(turns, database, Cursors(derived.cursor), desk),
-            *limits.routes(doors.gate, database.questions, partial(_named, derived), desk),
+            *limits.routes(doors.gate, partial(_known, database, derived), desk),
             *_proving(database, Cursors(derived.cursor), desk, records.sealing, settings.database_url),
             *erasures.routes(database.erasures, desk, door.forget),
             *_consoles(settings, door, desk),
@@ -107,9 +107,19 @@ def _proving(
     ]
 
 
-def _named(derived: Derived, user: str, role: str) -> Caller:
-    """Somebody who is only looked at."""
-    return Caller(user_id=user, role=role, method="", credential_id="", pseudonym=derived.pseudonym(user))
+async def _known(database: Database, derived: Derived, user: str) -> Caller | None:
+    """Somebody who is only looked at, in the role and tenant they had last, in a turn or by a new key."""
+    role = await database.questions.role_of(user)
+    if role is None:
+        return None
+    return Caller(
+        user_id=user,
+        role=role,
+        method="",
+        credential_id="",
+        pseudonym=derived.pseudonym(user),
+        tenant=await database.admissions.tenant_of(user),
+    )
 
 
 async def _who(door: Authenticator, request: Asking) -> Caller:

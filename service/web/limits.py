@@ -3,7 +3,7 @@
 Refuses the standing of others to those who may not see it, before it is known whether they exist.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from litestar import delete, get
@@ -17,7 +17,6 @@ from service.auth.permissions import Action, require
 from service.errors import NotFound
 from service.limits import Gate, Standings
 from service.limits.budget import BudgetStanding
-from service.store.questions import Questions
 from service.web.desk import Asking, Desk
 from service.web.identity import identity_of
 from service.web.parameters import Nothing, read
@@ -27,8 +26,8 @@ OWN = "/api/v1/limits"
 OTHERS = "/api/v1/limits/{subject:path}"
 MILLISECONDS, MICROS = 1_000, 1_000_000
 
-Name = Callable[[str, str], Caller]
-"""A user's name and role -> a caller who only looks."""
+Known = Callable[[str], Awaitable[Caller | None]]
+"""A user's name -> a caller who is only looked at, as they were last; None for one nobody has seen."""
 
 
 class Policy(Struct, frozen=True):
@@ -59,9 +58,9 @@ class Standing(Struct, frozen=True):
     degraded: bool = False
 
 
-def routes(gate: Gate, questions: Questions, name: Name, desk: Desk) -> list[HTTPRouteHandler]:
+def routes(gate: Gate, find: Known, desk: Desk) -> list[HTTPRouteHandler]:
     """The three routes."""
-    known = partial(_known, questions, name)
+    known = partial(_known, find)
 
     @get(OWN)
     async def own(request: Asking) -> Standing:
@@ -90,16 +89,16 @@ def routes(gate: Gate, questions: Questions, name: Name, desk: Desk) -> list[HTT
     return [own, others, reset]
 
 
-async def _known(questions: Questions, name: Name, user: str) -> Caller:
-    """A user in the role they had last, in a turn or by a new key.
+async def _known(find: Known, user: str) -> Caller:
+    """A user in the role and tenant they had last.
 
     Raises:
         NotFound: nobody has seen such a user.
     """
-    role = await questions.role_of(user)
-    if role is None:
+    found = await find(user)
+    if found is None:
         raise NotFound("There is no user of that name.")
-    return name(user, role)
+    return found
 
 
 def _doer(request: Asking, caller: Caller, at: int) -> Doer:

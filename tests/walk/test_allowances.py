@@ -96,6 +96,12 @@ def test_users_of_one_tenant_share_its_number_and_keep_their_own(start_service):
         ask(service, "x", key=key).status_code for key in (ann, ann, ben, ben, ben, eve, eve, eve, eve)
     ]
     assert statuses == [200, 200, 200, 200, 429, 200, 200, 200, 429]
+    head = key_of(service, "AUDIT_HEAD", "head")
+    service.wait_for_rows(6, actorId="ann")
+    looked = httpx.get(
+        f"{service.url}/api/v1/limits/ann", headers={"Authorization": f"Bearer {head}"}, trust_env=False
+    ).json()
+    assert {each["name"]: each["remaining"] for each in looked["policies"]}["tenant"] == 1  # of the last one
     fifth = ask(service, "x", key=ben)
     assert fifth.json()["error"] == TEXT.format(4, "per minute")
 

@@ -5,6 +5,7 @@ Refuses nothing the desk does not: `X-Caller: user/ROLE[/scope]` is the whole cr
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -83,6 +84,12 @@ def caller_of(user: str, role: str, *scopes: str) -> Caller:
     )
 
 
+async def known(database: Database, user: str) -> Caller | None:
+    """Somebody in the role they had last."""
+    role = await database.questions.role_of(user)
+    return caller_of(user, role) if role else None
+
+
 @asynccontextmanager
 async def asking(url: str, mode: Any = "enforce", vault: Vault = NO_KEYS) -> AsyncGenerator[Asked]:
     """Serve the routes in process."""
@@ -98,7 +105,7 @@ async def asking(url: str, mode: Any = "enforce", vault: Vault = NO_KEYS) -> Asy
             *erasures.routes(database.erasures, desk, forgotten.append),
             *verification.routes(Verifying(database, KEY), desk),
             *usage.routes(database.questions, desk),
-            *limits.routes(gate, database.questions, caller_of, desk),
+            *limits.routes(gate, partial(known, database), desk),
         ],
         exception_handlers={Exception: problems.answer},
         logging_config=None,
