@@ -58,6 +58,7 @@ async def _journal(audited: AuditSink | None) -> Dependency:
 async def _limits(gate: Gate) -> Dependency:
     """Degraded while each process decides alone."""
     said = f"{gate.store.name}, {gate.rules.limits.mode}"
-    if isinstance(gate.store, SharedStore) and gate.store.degraded:
-        return Dependency("degraded", f"{said}: {gate.store.detail}")
-    return Dependency("up", said)
+    if not isinstance(gate.store, SharedStore):
+        return Dependency("up", said)
+    told = f"{said}: {gate.store.detail}" if gate.store.detail else said
+    return Dependency("degraded" if gate.store.degraded else "up", told)

@@ -108,18 +108,8 @@ def _proving(
 
 
 async def _known(database: Database, derived: Derived, user: str) -> Caller | None:
-    """Somebody who is only looked at, in the role and tenant they had last, in a turn or by a new key."""
-    role = await database.questions.role_of(user)
-    if role is None:
-        return None
-    return Caller(
-        user_id=user,
-        role=role,
-        method="",
-        credential_id="",
-        pseudonym=derived.pseudonym(user),
-        tenant=await database.admissions.tenant_of(user),
-    )
+    """Somebody who is only looked at."""
+    return await database.seen_last(user, derived.pseudonym(user))
 
 
 async def _who(door: Authenticator, request: Asking) -> Caller:

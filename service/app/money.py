@@ -10,12 +10,10 @@ from config.settings import Budgets, Settings
 from service.audit.retention import cutoff_of
 from service.audit.sink import AuditSink
 from service.limits.budget import Purse
+from service.limits.rules import MARGIN_MS
 from service.store.database import Database
 from telemetry import ids
 from telemetry.recorder import microseconds
-
-MARGIN_MS = 60_000
-"""After a turn's deadline, when what was put aside for it counts as spent."""
 
 
 async def open_purse(

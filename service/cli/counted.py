@@ -33,17 +33,7 @@ def kind_of(limits: Limits) -> str:
 
 async def caller_of(desk: Desk, user: str) -> Caller | None:
     """A user in the role and tenant they had last; None for somebody nobody has seen."""
-    role = await desk.database.questions.role_of(user)
-    if role is None:
-        return None
-    return Caller(
-        user_id=user,
-        role=role,
-        method="",
-        credential_id="",
-        pseudonym=state.derived(desk.settings).pseudonym(user),
-        tenant=await desk.database.admissions.tenant_of(user),
-    )
+    return await desk.database.seen_last(user, state.derived(desk.settings).pseudonym(user))
 
 
 async def standings(settings: Settings, demand: Demand) -> Sequence[Standing] | None:

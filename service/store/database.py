@@ -35,6 +35,7 @@ from service.store.sqlite.location import path_of, prepare
 from service.store.sqlite.migrate import migrate as migrate_file
 from service.store.tables import bind
 from service.store.unsealed import import_unsealed
+from telemetry.record import Caller
 
 BUSY_TIMEOUT_MS = 5_000
 NO_KEYS = Vault()
@@ -73,6 +74,20 @@ class Database:
             raise DatabaseAway(reason)
         async with self._engine.reading.looking():
             await self._engine.run_querystring(QueryString("SELECT 1"))
+
+    async def seen_last(self, user_id: str, pseudonym: str) -> Caller | None:
+        """Somebody who is only looked at, in the role and tenant they had last; None for nobody seen.
+
+        Raises:
+            DatabaseError: nobody could look.
+        """
+        role = await self.questions.role_of(user_id)
+        if role is None:
+            return None
+        tenant = await self.admissions.tenant_of(user_id)
+        return Caller(
+            user_id=user_id, role=role, method="", credential_id="", pseudonym=pseudonym, tenant=tenant
+        )
 
     async def close(self) -> None:
         """Finish what was accepted and end; further calls are a DatabaseError, closing again is nothing."""

@@ -210,5 +210,14 @@ def test_without_its_store_the_service_says_so_and_goes_on(start_service, receiv
             assert time.monotonic() < deadline
             time.sleep(0.1)
         wait(lambda: total(receiver, "parley.rate_limit.degraded") == 0)
+        service.wait_for_line(type="limits_restored")  # its line may come after the state that it tells of
         types = [line["type"] for line in service.lines()]
         assert (types.count("limits_degraded"), types.count("limits_restored")) == (1, 1)
+
+
+def test_a_store_that_may_forget_is_said_to_be_one(start_service):
+    with Redis(**{"maxmemory": "100mb", "maxmemory-policy": "allkeys-lru"}) as redis:
+        service = start_service(AGENT_RATE_LIMIT_STORE=redis.url())
+        ready = httpx.get(f"{service.url}/health/ready", trust_env=False).json()
+        told = "redis, enforce: its maxmemory-policy may forget counts: set noeviction"
+        assert ready["dependencies"]["limits"] == {"status": "up", "detail": told}
