@@ -205,10 +205,7 @@ def test_without_its_store_the_service_says_so_and_goes_on(start_service, receiv
             True,
         )
         redis.start()
-        deadline = time.monotonic() + 15
-        while httpx.get(f"{service.url}/health/ready", trust_env=False).json()["status"] != "ready":
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait(lambda: httpx.get(ready.url, trust_env=False).json()["status"] == "ready", 15)
         wait(lambda: total(receiver, "parley.rate_limit.degraded") == 0)
         service.wait_for_line(type="limits_restored")  # its line may come after the state that it tells of
         types = [line["type"] for line in service.lines()]
