@@ -33,16 +33,13 @@ BURNS = (
 
 ADVICE = Advice(
     means="Of the turns that reached the model or should have, too many failed by the provider's fault or"
-    " ours. The"
-    " label `window` says since when: 1h and 6h are an outage, 1d and 3d something that gnaws. At 99 % the"
-    " fast"
-    " ones page; at 99.9 % all are tickets.",
+    " ours. The label `window` says since when: 1h and 6h are an outage, 1d and 3d something that gnaws. At"
+    " 99 % the fast ones page; at 99.9 % all are tickets.",
     look="sum by (category, fault) (increase(parley_errors_total{fault=~'provider|service'}[1h]))",
     trace="parley.turn.outcome=failed",
     run="parley audit stats\nparley audit list --outcome failed --limit 20",
     do="Go to the section of the category that leads: DatabaseSpike, AgentServiceSpike, NetworkSpike,"
-    " UnknownSpike,"
-    " UpstreamRateLimitSpike. If it began with a rollout, roll back first.",
+    " UnknownSpike, UpstreamRateLimitSpike. If it began with a rollout, roll back first.",
 )
 
 

@@ -33,15 +33,12 @@ ROWS = Group(
             summary="{{ $value | humanize }} audit rows of {{ $labels.instance }} are nowhere to be found.",
             advice=Advice(
                 means="Rows that are owed are neither in the database, nor in the journal, nor in"
-                " quarantine; or some"
-                " are there twice (a negative number). This should never be.",
+                " quarantine; or some are there twice (a negative number). This should never be.",
                 look="parley_audit_begun_total - parley_audit_committed_total -"
-                " parley_audit_quarantined_total"
-                " - parley_audit_journaled",
+                " parley_audit_quarantined_total - parley_audit_journaled",
                 run="parley audit stats --json\nparley audit verify --json",
                 do="Copy AGENT_JOURNAL_DIR before anything else, then let the process go on. Compare turn"
-                " ids of the"
-                " lines `agent_query_*` with the rows; report it with both.",
+                " ids of the lines `agent_query_*` with the rows; report it with both.",
             ),
         ),
         Alert(
@@ -49,8 +46,8 @@ ROWS = Group(
             severity=Severity.TICKET,
             expr="max by (job, instance) (parley_audit_oldest_age_seconds) > seconds(5m)",
             wait="1m",
-            summary="The oldest audit row of {{ $labels.instance }} waits for the database for {{ $value |"
-            " humanizeDuration }}.",
+            summary="The oldest audit row of {{ $labels.instance }} waits for the database for"
+            " {{ $value | humanizeDuration }}.",
             advice=Advice(
                 means="The database is away, or slower than turns come. Rows are safe in the journal;"
                 " answers go on.",
@@ -71,8 +68,7 @@ ROWS = Group(
                 look="max by (instance) (parley_audit_oldest_age_seconds)",
                 run=f"{HEALTH}\nparley check",
                 do="As AuditWaiting. If the database is there and others write to it, look for lines"
-                " `sink_failed`"
-                " with sink `audit`: they hold its words.",
+                " `sink_failed` with sink `audit`: they hold its words.",
             ),
         ),
         Alert(
@@ -83,14 +79,12 @@ ROWS = Group(
             " them.",
             advice=Advice(
                 means="The database said no to a row for a reason that will not pass. The row lies whole in"
-                " the table"
-                " audit_quarantine, with the reason, and is missing from the log.",
+                " the table audit_quarantine, with the reason, and is missing from the log.",
                 look="sum by (instance) (increase(parley_audit_quarantined_total[1h]))",
-                run="parley audit stats --json\nSELECT id, reason, created_at FROM audit_quarantine ORDER"
-                " BY id DESC;",
+                run="parley audit stats --json\n"
+                "SELECT id, reason, created_at FROM audit_quarantine ORDER BY id DESC;",
                 do="The line `sink_failed` (sink `audit`, verb `append`) names it too. Mostly a table was"
-                " altered by"
-                " hand: bring it back by `parley migrate`, so that no more follow.",
+                " altered by hand: bring it back by `parley migrate`, so that no more follow.",
             ),
         ),
         Alert(
@@ -101,13 +95,11 @@ ROWS = Group(
             summary='The sink {{ $labels.sink }} failed {{ $value | printf "%.0f" }} times in 5m.',
             advice=Advice(
                 means="A telling of turns (log, metrics, audit, or a plug-in) raised or dropped what it was"
-                " told. The"
-                " other sinks and the answers are not touched.",
+                " told. The other sinks and the answers are not touched.",
                 look="sum by (sink) (increase(parley_sink_failures_total[5m]))",
                 run="jq -c 'select(.type == \"sink_failed\")'   # on the service's stdout",
-                do="The line holds the error. `audit`: see AuditWaiting and JournalUnsafe. A plug-in's:"
-                " take it out of"
-                " AGENT_SINKS until its owner has mended it.",
+                do="The line holds the error. `audit`: see AuditWaiting and JournalUnsafe. A plug-in's: take"
+                " it out of AGENT_SINKS until its owner has mended it.",
             ),
         ),
     ),
@@ -126,8 +118,7 @@ KEEPING = Group(
             summary='{{ $value | printf "%.0f" }} audit rows came in 15m and no checkpoint covers them.',
             advice=Advice(
                 means="Checkpoints are due every minute while rows come. Rows without one can be altered"
-                " unseen. Silent"
-                " where LOG_LEVEL hides INFO: it counts the lines `audit_checkpoint`.",
+                " unseen. Silent where LOG_LEVEL hides INFO: it counts the lines `audit_checkpoint`.",
                 look='sum by (instance) (increase(parley_log_lines_total{type="audit_checkpoint"}[15m]))',
                 run="parley audit verify --json",
                 do="Look for `sink_failed` with verb `routine`; check AGENT_AUDIT_SIGNING_KEY; restart one"
@@ -143,8 +134,7 @@ KEEPING = Group(
             " in 15m.",
             advice=Advice(
                 means="The file or webhook that keeps checkpoints elsewhere did not take one. Only such a"
-                " copy proves"
-                " that the log's end was not cut off.",
+                " copy proves that the log's end was not cut off.",
                 look='sum by (instance) (increase(parley_log_lines_total{type="checkpoint_untold"}[15m]))',
                 run="jq -c 'select(.type == \"checkpoint_untold\")'   # on the service's stdout",
                 do="Mend the place. The next checkpoint covers what the lost one did.",
@@ -155,13 +145,11 @@ KEEPING = Group(
             severity=Severity.PAGE,
             expr=grown(f'{LINES}{{type="journal_unsafe"}}'),
             keep="5m",
-            summary="The journal cannot be written, or lies where it may not last ({{ $value | printf"
-            ' "%.0f" }}'
-            " lines in 15m).",
+            summary="The journal cannot be written, or lies where it may not last"
+            ' ({{ $value | printf "%.0f" }} lines in 15m).',
             advice=Advice(
-                means="While no intent can be written new turns get 503 `audit_unwritable` (or run and"
-                " leave a gap"
-                " record, AGENT_AUDIT_UNWRITABLE=continue).",
+                means="While no intent can be written new turns get 503 `audit_unwritable` (or run and leave"
+                " a gap record, AGENT_AUDIT_UNWRITABLE=continue).",
                 look="min by (instance) (parley_disk_free_bytes)",
                 trace="parley.error.code=audit_unwritable",
                 run=f"df -h var/journal; ls -l var/journal\n{HEALTH}",
@@ -178,15 +166,13 @@ KEEPING = Group(
             " in them.",
             advice=Advice(
                 means="A process was killed or fell while it ran turns. Whoever found its journal closed"
-                " them as"
-                " `interrupted`; their clients saw a broken connection.",
+                " them as `interrupted`; their clients saw a broken connection.",
                 look='sum by (instance) (increase(parley_turns_total{outcome="interrupted"}[15m]))',
                 trace="parley.turn.outcome=interrupted",
                 run="parley audit list --outcome interrupted\ndmesg | grep -i 'killed process'\n"
                 "jq -c 'select(.type == \"worker_ended\")'   # on the service's stdout",
-                do="`exitCode` of the line `worker_ended`, or the exit status that the supervisor saw: -9"
-                " is mostly"
-                " memory. Give more, or fewer workers. Others: the last lines of stderr.",
+                do="`exitCode` of the line `worker_ended`, or the exit status that the supervisor saw: -9 is"
+                " mostly memory. Give more, or fewer workers. Others: the last lines of stderr.",
             ),
         ),
         Alert(
@@ -197,8 +183,7 @@ KEEPING = Group(
             " guesses.",
             advice=Advice(
                 means="AGENT_MODELS names a model that the table of prices does not know. What it costs is"
-                " guessed by another's"
-                " price (`parley.cost.priced_as`), and budgets count that.",
+                " guessed by another's price (`parley.cost.priced_as`), and budgets count that.",
                 look="sum by (model) (increase(parley_cost_total[1h]))",
                 run="jq -c 'select(.type == \"model_unpriced\")'   # on the service's stdout",
                 do="Add it to service/agent/prices.toml. The line `model_unpriced` names it, once at each"

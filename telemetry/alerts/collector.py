@@ -39,8 +39,8 @@ GROUP = Group(
                 look='up == 0 or absent(up{job="parley"})',
                 run="curl -s localhost:3005/health/live\n" + HEALTH,
                 do="Service gone: start it. Service there: is OTEL_EXPORTER_OTLP_ENDPOINT set, does the"
-                " collector"
-                " listen, is Prometheus's target up? Audit and answers do not depend on any of them.",
+                " collector listen, is Prometheus's target up? Audit and answers do not depend on any of"
+                " them.",
             ),
         ),
         Alert(

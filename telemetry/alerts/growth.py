@@ -28,9 +28,8 @@ DISK = Group(
                 run="du -sh var/*\n"
                 'SELECT substr("createdAt", 1, 10) AS day, count(*) AS rows FROM "AuditEvent"'
                 " GROUP BY 1 ORDER BY 1 DESC LIMIT 14;",
-                do="The journal grows: the database is away (AuditWaiting). The database does (SQLite on"
-                " the same"
-                " disk): `parley audit retain`, or a larger disk. Neither: others share it.",
+                do="The journal grows: the database is away (AuditWaiting). The database does (SQLite on the"
+                " same disk): `parley audit retain`, or a larger disk. Neither: others share it.",
             ),
         ),
         Alert(
@@ -98,9 +97,8 @@ AUDIT = Group(
                 run="parley audit stats --from DATE\n"
                 'SELECT "actorId", "outcome", count(*) AS rows FROM "AuditEvent"'
                 " GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 20;",
-                do="Refusals: bar or talk to the caller. Turns: plan the disk (about 1.5 kB of SQLite a"
-                " row) and set"
-                " a retention.",
+                do="Refusals: bar or talk to the caller. Turns: plan the disk (about 1.5 kB of SQLite a row)"
+                " and set a retention.",
             ),
         ),
     ),
@@ -117,15 +115,13 @@ LOGS = Group(
             expr=f"{LOGGED} > 5 * avg_over_time({LOGGED}[6h] offset 30m)\nand {LOGGED} >= 1000",
             wait="10m",
             summary='{{ $value | printf "%.0f" }} lines {{ $labels.type }} were logged in 15m, over five'
-            " times"
-            " the mean of 6h.",
+            " times the mean of 6h.",
             advice=Advice(
                 means="One type of line grows out of proportion; log stores bill by volume.",
                 look="topk(5, sum by (type) (rate(parley_log_lines_total[15m])))",
                 run="parley audit stats",
                 do="`agent_query_completed`: AGENT_LOG_SAMPLE_RATE thins them, whole traces at a time."
-                " `log`: a"
-                " library complains; read one. `agent_query_error`: see the category's spike.",
+                " `log`: a library complains; read one. `agent_query_error`: see the category's spike.",
             ),
         ),
     ),

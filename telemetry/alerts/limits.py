@@ -23,14 +23,12 @@ LIMITS = Group(
             " share alone.",
             advice=Advice(
                 means="Redis does not answer this process in time. With AGENT_RATE_LIMIT_ON_LOSS=share each"
-                " replica"
-                " admits N / AGENT_REPLICAS; with `strict` nothing for one window.",
+                " replica admits N / AGENT_REPLICAS; with `strict` nothing for one window.",
                 look="max by (instance) (parley_rate_limit_degraded)",
                 trace="parley.rate_limit.store=local",
                 run="curl -s localhost:3005/health/ready | jq .dependencies.limits\nredis-cli --latency",
                 do="Redis must answer in 50 ms and have maxmemory-policy noeviction. It ends by itself"
-                " within 5 s of"
-                " its return. The lines `limits_degraded` say why.",
+                " within 5 s of its return. The lines `limits_degraded` say why.",
             ),
         ),
         Alert(
@@ -55,8 +53,7 @@ LIMITS = Group(
             summary="{{ $value | humanizePercentage }} of the requests of {{ $labels.role }} got 429 in 1h.",
             advice=Advice(
                 means="More than a fifth of a role's requests are refused: its number is too small for its"
-                " work, or"
-                " one of its clients does not heed Retry-After.",
+                " work, or one of its clients does not heed Retry-After.",
                 look="sum by (role, policy)"
                 ' (increase(parley_rate_limit_decisions_total{decision="denied"}[1h]))',
                 trace="parley.rate_limit.decision=denied",
@@ -64,8 +61,7 @@ LIMITS = Group(
                 'SELECT "role", "actorId", sum("count") AS turns FROM "AuditEvent"'
                 " WHERE \"code\" = 'rate_limited' GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 20;",
                 do="Many actors: raise the role's number in AGENT_RATE_LIMIT_ROLES (SIGHUP takes it over)."
-                " One:"
-                " `parley limits suggest --without USER`, and talk to its owner.",
+                " One: `parley limits suggest --without USER`, and talk to its owner.",
             ),
         ),
     ),
@@ -92,12 +88,11 @@ BUDGETS = Group(
             severity=Severity.PAGE,
             expr="max by (job, budget) (parley_budget_used_ratio) >= 1\n"
             "or sum by (job, budget) (increase(parley_budget_refusals_total[5m])) > 0",
-            summary="The budget {{ $labels.budget }} is used up ({{ $value | humanize }}); turns are"
-            " refused with 402.",
+            summary="The budget {{ $labels.budget }} is used up ({{ $value | humanize }}); turns are refused"
+            " with 402.",
             advice=Advice(
                 means="The number is either the part of the budget that is spent (1 and more) or the turns"
-                " that were"
-                " refused in five minutes because each needs more than is left.",
+                " that were refused in five minutes because each needs more than is left.",
                 look="sum by (budget) (increase(parley_budget_refusals_total[5m]))",
                 trace="parley.error.code=over_budget",
                 run="parley limits show USER\nparley usage --group-by user",

@@ -85,12 +85,11 @@ SPIKES = (
         floor=20,
         advice=advice(
             Category.AUTHENTICATION,
-            "Many requests came without a valid key or token: somebody guesses, or a client runs with an"
-            " old one.",
+            "Many requests came without a valid key or token: somebody guesses, or a client runs with an old"
+            " one.",
             "One address: bar it before the service, or lower AGENT_RATE_LIMIT_ADDRESS. A key that expired"
-            " or was"
-            " revoked: `parley keys list`, give a new one. All callers at once: the issuer's keys changed"
-            " (lines `signing_keys_unfetched`) or AGENT_SECRET_KEY did.",
+            " or was revoked: `parley keys list`, give a new one. All callers at once: the issuer's keys"
+            " changed (lines `signing_keys_unfetched`) or AGENT_SECRET_KEY did.",
         ),
     ),
     Spike(
@@ -103,8 +102,7 @@ SPIKES = (
             Category.AUTHORIZATION,
             "Known callers ask for what their role may not do, or another site uses their cookie.",
             "`forbidden` of one actor: ask whether the role is right. `cross_site`: a page elsewhere sends"
-            " its"
-            " readers' cookies here; nothing was let in.",
+            " its readers' cookies here; nothing was let in.",
         ),
     ),
     Spike(
@@ -118,8 +116,7 @@ SPIKES = (
             "Requests are refused for their form. Often a client was rolled out that does not keep to the"
             " contract.",
             "Read `errors` of one refused body: it names every field. Tell the client's owner; if the"
-            " service was"
-            " what changed, roll it back.",
+            " service was what changed, roll it back.",
         ),
     ),
     Spike(
@@ -144,12 +141,11 @@ SPIKES = (
         share=0.01,
         advice=advice(
             Category.RATE_LIMIT,
-            "The model's API refuses us (`upstream_rate_limited`), or we cannot decide (`budget_unavailable`,"
-            " `overloaded`): callers are turned away for what they did not do.",
+            "The model's API refuses us (`upstream_rate_limited`), or we cannot decide"
+            " (`budget_unavailable`, `overloaded`): callers are turned away for what they did not do.",
             "`upstream_rate_limited`: lower AGENT_TOKENS_PER_MINUTE or the roles' numbers below the"
-            " provider's"
-            " limit, or have it raised. `budget_unavailable`: the database is away. `overloaded`: add"
-            " replicas.",
+            " provider's limit, or have it raised. `budget_unavailable`: the database is away. `overloaded`:"
+            " add replicas.",
         ),
     ),
     Spike(
@@ -164,9 +160,8 @@ SPIKES = (
             "The database fails, or the audit's journal cannot be written (`audit_unwritable`), so no turn"
             " may begin.",
             "`/health/ready` names which. `audit_unwritable`: the journal's disk is full or read-only; make"
-            " room."
-            " `database_error`: reach it with `parley check`; rows wait in the journal meanwhile and none"
-            " is lost.",
+            " room. `database_error`: reach it with `parley check`; rows wait in the journal meanwhile and"
+            " none is lost.",
         ),
     ),
     Spike(
@@ -179,10 +174,9 @@ SPIKES = (
         advice=advice(
             Category.AGENT_SERVICE,
             "The model's API answers with errors, is overloaded, or turns run into their deadline.",
-            "Look at the provider's status page. `upstream_error` with 401 or 403 inside:"
-            " ANTHROPIC_API_KEY. One"
-            " model only: set AGENT_MODEL to another. `turn_timeout`: a tool hangs (spans `execute_tool`) or"
-            " AGENT_TURN_TIMEOUT_MS is short.",
+            "Look at the provider's status page. `upstream_error` with 401 or 403 inside: ANTHROPIC_API_KEY."
+            " One model only: set AGENT_MODEL to another. `turn_timeout`: a tool hangs (spans"
+            " `execute_tool`) or AGENT_TURN_TIMEOUT_MS is short.",
         ),
     ),
     Spike(
@@ -196,8 +190,7 @@ SPIKES = (
             Category.NETWORK,
             "The model's API cannot be reached or does not answer in time; or the service is being stopped.",
             "`upstream_unreachable`: name resolution, proxy, firewall; `parley check` tries the way from"
-            " here."
-            " `shutting_down`: a rollout ends turns; give AGENT_SHUTDOWN_GRACE_MS more.",
+            " here. `shutting_down`: a rollout ends turns; give AGENT_SHUTDOWN_GRACE_MS more.",
         ),
     ),
     Spike(
@@ -211,8 +204,7 @@ SPIKES = (
             Category.UNKNOWN,
             "Something raised that nobody foresaw: a fault in the program.",
             "The lines `agent_query_error` hold `error` and `stack`. If it began with a rollout, roll back;"
-            " then"
-            " give the exception a category in service/errors.py.",
+            " then give the exception a category in service/errors.py.",
         ),
     ),
 )

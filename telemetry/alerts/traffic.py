@@ -32,9 +32,8 @@ STREAMS = Group(
                 trace="parley.turn.outcome=client_gone",
                 run="parley audit list --outcome client_gone --limit 20",
                 do="`client_gone` leads: a proxy with a short idle time-out (15 s of silence have a"
-                " comment), or"
-                " slow answers: see FirstChunkSlow. `shutdown`: rollouts without grace. Else the category's"
-                " spike.",
+                " comment), or slow answers: see FirstChunkSlow. `shutdown`: rollouts without grace. Else"
+                " the category's spike.",
             ),
         ),
         Alert(
@@ -43,8 +42,8 @@ STREAMS = Group(
             expr="job_model:parley_first_chunk_seconds:p95_15m > 10\n"
             f"and sum by (job, gen_ai_request_model) (increase({FIRST}_count[15m])) >= 20",
             wait="5m",
-            summary="One in twenty answers of {{ $labels.gen_ai_request_model }} took over {{ $value |"
-            " humanizeDuration }} to begin in 15m.",
+            summary="One in twenty answers of {{ $labels.gen_ai_request_model }} took over"
+            " {{ $value | humanizeDuration }} to begin in 15m.",
             advice=Advice(
                 means="The model is slow to begin: the provider is loaded, or prompts have grown.",
                 look="histogram_quantile(0.95, sum by (le) (rate(gen_ai_client_token_usage_bucket"
@@ -52,8 +51,7 @@ STREAMS = Group(
                 trace="gen_ai.operation.name=chat",
                 run="parley usage --group-by model",
                 do="In Jaeger take a long span `chat {model}` and see `parley.model.attempts`: more than 1"
-                " means retries"
-                " (see AgentServiceSpike). Else a smaller model, or shorter histories.",
+                " means retries (see AgentServiceSpike). Else a smaller model, or shorter histories.",
             ),
         ),
     ),
@@ -76,9 +74,8 @@ COST = Group(
                 look="sum by (model, role) (increase(parley_cost_total[1h]))",
                 trace="parley.cost.priced_as=MODEL",
                 run="parley usage --group-by user --from DATE\nparley usage --group-by model --from DATE",
-                do="Compare with the week before by user and model. A runaway: AGENT_BUDGET_USER_DAY_USD,"
-                " or revoke"
-                " the key. Wanted growth: nothing; next week it is the measure.",
+                do="Compare with the week before by user and model. A runaway: AGENT_BUDGET_USER_DAY_USD, or"
+                " revoke the key. Wanted growth: nothing; next week it is the measure.",
             ),
         ),
     ),
