@@ -5,20 +5,13 @@ Refuses nothing by itself; promtool and the tests read what is made of it. Durat
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
 from types import MappingProxyType
 
 from msgspec import Struct
 
-RUNBOOK = "telemetry/alerts/RUNBOOK.md"
+from telemetry.spike import RUNBOOK, Severity
 
-
-class Severity(StrEnum):
-    """Who hears of it: `page` wakes somebody, `ticket` waits for the day, `info` is only shown."""
-
-    PAGE = "page"
-    TICKET = "ticket"
-    INFO = "info"
+__all__ = ("Advice", "Alert", "Group", "Recording", "Severity")
 
 
 class Advice(Struct, frozen=True, kw_only=True):
