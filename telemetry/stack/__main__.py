@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 from config import SettingsError, load
-from telemetry.stack import build, launcher
+from telemetry.stack import build, launcher, pages
 from telemetry.stack.bell import bell
 from telemetry.stack.failure import CannotRun, StackError
 from telemetry.stack.parts import BELL_PORT, HERE, ROOT, installed, parts
@@ -25,11 +26,12 @@ WRONG, ENDED = 2, 1
 
 def main() -> int:
     """Do what was asked; the exit code."""
-    verbs = {"run": run, "build": lambda: build.build(say), "check": check}
     parser = argparse.ArgumentParser(prog="python -m telemetry.stack", description=__doc__)
-    parser.add_argument("verb", nargs="?", choices=verbs, default="run", help="run (default), build or check")
+    parser.add_argument("verb", nargs="?", choices=VERBS, default="run", help="run is the default")
+    parser.add_argument("--source", help="of ui: a git repository with Jaeger's pages, else theirs")
+    given = parser.parse_args()
     try:
-        verbs[parser.parse_args().verb]()
+        VERBS[given.verb](given)
     except KeyboardInterrupt:
         say("stopped; what Go has compiled is kept for the next time")
         return ENDED
@@ -100,6 +102,14 @@ def check() -> None:
         if done.returncode:
             raise CannotRun(f"`{' '.join(command)}` refuses:\n{done.stdout}{done.stderr}")
         say(f"{command[-1]} is sound")
+
+
+VERBS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
+    "run": lambda _: run(),
+    "build": lambda _: build.build(say),
+    "ui": lambda given: pages.build(given.source, say),
+    "check": lambda _: check(),
+}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Refuses to start anything: these are facts for the launcher.
 """
 
+import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from config.settings import Settings
-from telemetry.stack import build
+from telemetry.stack import build, pages
 from telemetry.stack.failure import CannotRun
 
 HERE: Final = Path(__file__).parent
@@ -77,14 +78,18 @@ def installed(title: str, package: str, *names: str) -> str:
 
 
 def jaeger() -> Part:
-    """Traces: takes what the collector kept, answers who looks for it."""
+    """Traces: takes what the collector kept, answers who looks for it, with pages where they were built."""
+    ui = os.environ.get("JAEGER_UI") or pages.folder()
     return Part(
         name="jaeger",
         command=(str(build.jaeger()), "--config", str(HERE / "jaeger.yaml")),
         ports=(14317, 14318, 16685, 16686, 18888, 14133),
         ready_port=14133,
         ready="/status",
-        shown=f"http://{HOST}:16686/api (pages too, where JAEGER_UI names a folder with them)",
+        shown=f"http://{HOST}:16686"
+        if ui
+        else f"http://{HOST}:16686/api (`python -m telemetry.stack ui` builds pages)",
+        environ={"JAEGER_UI": ui},
     )
 
 
