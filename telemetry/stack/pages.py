@@ -30,7 +30,7 @@ def folder() -> str:
 
 
 def build(source: str | None, say: Say) -> None:
-    """Build them into the cache, from a checkout (a folder, or whatever git can clone) or from where they are kept.
+    """Build them into the cache, from a repository (whatever git can clone), or from their own.
 
     Raises:
         CannotRun: git, Node or npm is missing or too old, the source cannot be had, or the build failed.

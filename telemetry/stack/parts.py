@@ -23,6 +23,7 @@ BELL_PORT: Final = 9099
 """Where the launcher itself hears of alerts; alertmanager.yml says the same."""
 EVERY_ADDRESS: Final = ("0.0.0.0", "::")  # noqa: S104 - recognized, not bound
 OTLP: Final = f"http://{HOST}:4317"
+NO_PAGES: Final = "/api (`python -m telemetry.stack ui` builds pages)"
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -86,9 +87,7 @@ def jaeger() -> Part:
         ports=(14317, 14318, 16685, 16686, 18888, 14133),
         ready_port=14133,
         ready="/status",
-        shown=f"http://{HOST}:16686"
-        if ui
-        else f"http://{HOST}:16686/api (`python -m telemetry.stack ui` builds pages)",
+        shown=f"http://{HOST}:16686{'' if ui else NO_PAGES}",
         environ={"JAEGER_UI": ui},
     )
 
