@@ -1,28 +1,34 @@
 """Where checkpoints are told: a file that is appended to, and a web address that they are posted to.
 
-Refuses to follow an address elsewhere, and to wait for one without bound.
+Refuses to lose one unsaid: whatever does not take one is named by a line.
 """
 
-import base64
 import os
+from collections.abc import Sequence
 from functools import partial
+from logging import WARNING
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from config.settings import Audit
-from service.audit.outlet import Outlet
+from telemetry import log, names
+from telemetry.outlet import PAUSES, Outlet, Send
+from telemetry.post import post
 
-PATIENCE = 3.0
-"""Seconds that a web address has to connect, and to answer."""
 
-
-def outlets(settings: Audit) -> tuple[Outlet, ...]:
+def outlets(settings: Audit) -> tuple[Outlet[bytes], ...]:
     """Those that the settings name."""
     file, address = settings.checkpoint_file, settings.checkpoint_webhook
     told = (("file", file, append), ("webhook", address, post))
-    return tuple(Outlet(name, partial(send, where)) for name, where, send in told if where)
+    return tuple(telling(name, partial(send, where)) for name, where, send in told if where)
+
+
+def telling(name: str, send: Send[bytes], *, pauses: Sequence[float] = PAUSES) -> Outlet[bytes]:
+    """A place that checkpoints are told to; a newer one proves more than those before it."""
+    return Outlet(name, send, _complain, pauses=pauses)
+
+
+def _complain(outlet: str, error: str, waiting: int) -> None:
+    log.say(names.CHECKPOINT_UNTOLD, WARNING, outlet=outlet, error=error, waiting=waiting)
 
 
 def append(path: str, line: bytes) -> None:
@@ -39,27 +45,3 @@ def append(path: str, line: bytes) -> None:
         os.fsync(file)
     finally:
         os.close(file)
-
-
-def post(url: str, line: bytes) -> None:
-    """Post one JSON object; any 2xx is enough.
-
-    Raises:
-        OSError, HTTPException: it was not taken.
-    """
-    with build_opener(_NoRedirect).open(_request(url, line), timeout=PATIENCE):
-        pass  # what it says beyond its status is of no use
-
-
-class _NoRedirect(HTTPRedirectHandler):
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Follow none: checkpoints go where the settings say, or nowhere."""
-
-
-def _request(url: str, line: bytes) -> Request:
-    parts = urlsplit(url)
-    user, separator, address = parts.netloc.rpartition("@")
-    headers = {"Content-Type": "application/json"}
-    if separator:
-        headers["Authorization"] = "Basic " + base64.b64encode(unquote(user).encode()).decode()
-    return Request(parts._replace(netloc=address).geturl(), line, headers)  # noqa: S310 - the settings take http and https only

@@ -7,7 +7,7 @@ import pytest
 from msgspec import Struct
 
 from service.audit.checkpoints import Sealing
-from service.audit.outlet import Outlet
+from service.audit.outlets import telling
 from service.audit.signing import log_key
 from service.errors import DatabaseError
 from service.seal.checkpoint import Verifier, read
@@ -21,6 +21,7 @@ class Kept(Struct, frozen=True):
     size: int
     at: int
     note: str
+    begins_day: bool = False
 
 
 class Keeping:
@@ -54,7 +55,7 @@ class Clock:
 def house(caplog):
     caplog.set_level(logging.INFO, logger="parley")
     keeping, clock, told = Keeping(), Clock(), []
-    sealing = Sealing(keeping, KEY, [Outlet("file", told.append), Outlet("webhook", told.append)], clock)
+    sealing = Sealing(keeping, KEY, [telling("file", told.append), telling("webhook", told.append)], clock)
     return sealing, keeping, clock, told
 
 

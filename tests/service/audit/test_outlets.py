@@ -10,8 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from config.settings import Audit
-from service.audit.outlet import CAPACITY, Outlet
-from service.audit.outlets import append, outlets, post
+from service.audit.outlets import append, outlets, telling
+from telemetry.outlet import CAPACITY
+from telemetry.post import post
 
 LINE = b'{"checkpoint":"x"}'
 
@@ -82,7 +83,7 @@ def test_the_settings_name_the_outlets(tmp_path):
 
 async def test_what_is_not_taken_is_told_again_in_order_and_said(caplog):
     with serving(500, 500) as (server, url):
-        outlet = Outlet("webhook", lambda line: post(url, line), pauses=(0.001,))
+        outlet = telling("webhook", lambda line: post(url, line), pauses=(0.001,))
         for line in (b"1", b"2", b"3"):
             outlet.tell(line)
         await outlet.finish(30)
@@ -98,7 +99,7 @@ async def test_the_oldest_give_way_where_too_many_wait(caplog):
         closed.wait()
         told.append(line)
 
-    outlet = Outlet("file", send)
+    outlet = telling("file", send)
     for number in range(CAPACITY + 2):
         outlet.tell(b"%d" % number)
     closed.set()
@@ -114,7 +115,7 @@ def test_the_folder_of_a_file_is_made_and_its_owners_alone(tmp_path):
 
 async def test_one_that_waits_at_the_end_is_said_and_left(caplog, tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    outlet = Outlet("file", lambda line: append(str(tmp_path / "file" / "f"), line))
+    outlet = telling("file", lambda line: append(str(tmp_path / "file" / "f"), line))
     outlet.tell(LINE)
     await outlet.finish(0.05)
     assert complaints(caplog)[-1] == {"outlet": "file", "error": "the service ends", "waiting": 1}
@@ -128,7 +129,7 @@ async def test_no_file_is_synced_on_the_loops_thread(tmp_path):
         threads.append(threading.get_ident())
         append(str(tmp_path / "f"), line)
 
-    outlet = Outlet("file", send)
+    outlet = telling("file", send)
     outlet.tell(LINE)
     await outlet.finish(30)
     assert threads
