@@ -80,7 +80,8 @@ def test_the_limiter_of_memory_is_first_wherever_something_comes_in():
 def test_nothing_that_comes_in_leaves_unmasked():
     for pipeline in PIPELINES.values():
         if "otlp" in pipeline["receivers"]:
-            assert pipeline["processors"][1].startswith("redaction")
+            lift, mask, lower = pipeline["processors"][1:4]
+            assert (lift, mask.split("/")[0], lower) == ("transform/lift", "redaction", "transform/trim")
 
 
 def test_spans_are_measured_before_they_are_sampled():
@@ -162,21 +163,28 @@ def test_metrics_are_masked_by_the_same_patterns_and_get_no_label_by_it():
     assert of_metrics == WRITTEN["processors"]["redaction"] | {"summary": "silent"}
 
 
-@pytest.mark.parametrize("secret", [each for each in SECRETS if not re.search("AKIA|ghp_|eyJ|:", each)])
-def test_status_messages_are_masked_too(secret):
-    assert re.sub(status_pattern(), "****", f"said {secret}, then") == "said ****, then"
+PUT = re.compile(r"set\((?P<to>.+), (?P<of>.+)\)")
+LIFTED = re.compile(r'\w+\.attributes\["lifted\.\w+"\]')
 
 
-def status_pattern() -> str:
-    spans = WRITTEN["processors"]["transform/trim"]["trace_statements"][0]
-    (statement,) = [each for each in spans["statements"] if "span.status.message" in each]
-    return re.search(r', "(.+)", "\*{4}"\)', statement)[1].replace("\\\\", "\\")
+def test_what_is_lifted_into_attributes_is_put_back_where_it_was_and_leaves_none():
+    lift, trim = (WRITTEN["processors"][f"transform/{name}"] for name in ("lift", "trim"))
+    for kind, groups in lift.items():
+        for group in groups if kind != "error_mode" else ():
+            back = next(
+                (each for each in trim[kind] if each["context"] == group["context"]), {"statements": ()}
+            )
+            put = [PUT.fullmatch(each) for each in back["statements"] if each.startswith("set(")]
+            lifted = [PUT.fullmatch(each) for each in group["statements"] if each.startswith("set(")]
+            assert {(each["to"], each["of"]) for each in lifted} == {(each["of"], each["to"]) for each in put}
+            assert all(LIFTED.fullmatch(each["to"]) for each in lifted)
+            taken = f'delete_matching_keys({group["context"]}.attributes, "^lifted\\\\.")'
+            assert not lifted or taken in back["statements"]
 
 
-def test_statements_are_in_one_group_for_each_context():
-    for groups in (
-        value for key, value in WRITTEN["processors"]["transform/trim"].items() if "statements" in key
-    ):
+@pytest.mark.parametrize("name", ["transform/lift", "transform/trim"])
+def test_statements_are_in_one_group_for_each_context(name):
+    for groups in (value for key, value in WRITTEN["processors"][name].items() if "statements" in key):
         for group in groups:
             assert all(f"({group['context']}." in each for each in group["statements"])
 
