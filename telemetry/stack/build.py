@@ -3,13 +3,14 @@
 Refuses to leave half a program behind: a binary gets its name when it is whole.
 """
 
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -23,7 +24,8 @@ HERE: Final = Path(__file__).parent
 MANIFEST: Final = HERE / "builder.yaml"
 JAEGER_MODULE: Final = "github.com/jaegertracing/jaeger"
 BUILDER: Final = f"go.opentelemetry.io/collector/cmd/builder@v{versions.COLLECTOR}"
-FLAGS: Final = ("-mod=mod", "-trimpath", "-ldflags=-s -w", "-v")
+FLAGS: Final = ("-mod=mod", "-trimpath", "-ldflags=-s -w", "-gcflags=all=-dwarf=false", "-v")
+"""What debuggers would read is not made, which saves a tenth of the time."""
 SAID_EVERY: Final = 100
 """Packages between two words on how far a build is."""
 
@@ -45,16 +47,28 @@ def jaeger() -> Path:
 
 
 def build(say: Say) -> None:
-    """Build what the cache does not have.
+    """Build what the cache does not have; where another process does already, wait until it is done.
 
     Raises:
         CannotRun: Go is missing or too old, or a build failed.
     """
-    missing = [path for path in (collector(), jaeger()) if not path.exists()]
-    if not missing:
+    if not lacking():
         return
     environ = go_environment()
     cache().mkdir(parents=True, exist_ok=True)
+    with (cache() / "building.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # let go with the process, whatever becomes of it
+        _build(lacking(), environ, say)
+
+
+def lacking() -> Sequence[Path]:
+    """What the cache does not have."""
+    return [path for path in (collector(), jaeger()) if not path.exists()]
+
+
+def _build(missing: Sequence[Path], environ: Mapping[str, str], say: Say) -> None:
+    if not missing:
+        return
     say(f"building {len(missing)} of 2 programs into {cache()}; the first time this takes some ten minutes")
     for path, make in ((collector(), make_collector), (jaeger(), make_jaeger)):
         if path in missing:

@@ -176,6 +176,31 @@ def test_what_is_in_the_cache_is_not_built_again(monkeypatch, tmp_path, said):
     assert said == []
 
 
+def test_two_that_build_at_once_build_once(monkeypatch, tmp_path):
+    calls = tmp_path / "calls"
+    slow = "import pathlib, sys, time\nopen(sys.argv[1], 'a').write(f'{sys.argv[2]}\\n')\ntime.sleep(0.3)\n"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(build, "go_environment", dict)
+
+    def make(name):
+        def made(folder, *_):
+            subprocess.run([sys.executable, "-c", slow, str(calls), name], check=True)
+            (folder / name).touch()
+            return folder / name
+
+        return made
+
+    monkeypatch.setattr(build, "make_collector", make("collector"))
+    monkeypatch.setattr(build, "make_jaeger", make("jaeger"))
+    builders = [threading.Thread(target=build.build, args=(print,)) for _ in range(3)]
+    for each in builders:
+        each.start()
+    for each in builders:
+        each.join()
+    assert calls.read_text().split() == ["collector", "jaeger"]
+    assert not build.lacking()
+
+
 def test_another_manifest_is_another_binary(monkeypatch, tmp_path):
     ours = build.collector()
     other = tmp_path / "builder.yaml"
@@ -194,7 +219,7 @@ def test_a_build_that_fails_leaves_no_binary_and_tells_why(monkeypatch, tmp_path
     go.chmod(0o755)
     with pytest.raises(CannotRun, match="no route to the proxy"):
         build.build(said.append)
-    assert list((tmp_path / "cache" / "parley").iterdir()) == []
+    assert [file.name for file in (tmp_path / "cache" / "parley").iterdir()] == ["building.lock"]
 
 
 def test_no_two_parts_want_one_port_and_all_are_configured(tmp_path, monkeypatch):
