@@ -339,6 +339,14 @@ class Audit(Struct, frozen=True, kw_only=True):
             whole(1, 36_500),
         ),
     ] = None
+    verify_daily: Annotated[
+        bool,
+        Variable(
+            "AGENT_AUDIT_VERIFY_DAILY",
+            "Whether the service verifies its whole log itself, once a day (UTC).",
+            switch(),
+        ),
+    ] = True
 
 
 class Logs(Struct, frozen=True, kw_only=True):
@@ -501,6 +509,22 @@ class Settings(Struct, frozen=True, kw_only=True):
     telemetry_content: Annotated[
         bool, Variable("AGENT_TELEMETRY_CONTENT", "Whether the text of messages is exported.", switch())
     ] = False
+    jaeger_url: Annotated[
+        str | None,
+        Variable(
+            "AGENT_JAEGER_URL",
+            "Where `parley trace` asks for traces: the address of Jaeger's page.",
+            web_address(),
+        ),
+    ] = None
+    trace_url: Annotated[
+        str | None,
+        Variable(
+            "AGENT_TRACE_URL",
+            "Link to a trace for people, with {traceId} where its id belongs; unset: of AGENT_JAEGER_URL.",
+            text("an http:// or https:// URL with {traceId} in it", r"https?://[!-~]+\{traceId\}[!-~]*"),
+        ),
+    ] = None
     mcp_servers: Annotated[
         str | None,
         Variable("AGENT_MCP_SERVERS", "Servers whose tools the model may call.", text("text", ANYTHING)),

@@ -18,6 +18,7 @@ from logging import WARNING
 from types import FrameType
 
 from msgspec import Struct
+from opentelemetry import metrics
 
 from telemetry import log, names
 
@@ -33,6 +34,10 @@ IN_ORDER = (0, -signal.SIGTERM)
 
 Gone = Callable[[], bool]
 
+_ended = metrics.get_meter(names.SCOPE).create_counter(
+    names.WORKERS_ENDED, unit="{worker}", description="Workers that ended without being told to"
+)
+
 
 def terminal() -> Gone:
     """Whether the terminal that we were started on has gone: then a hangup is no request, but the end."""
@@ -41,11 +46,15 @@ def terminal() -> Gone:
 
 
 class Worker(Struct):
-    """A worker as the foreman knows it: its place, the foreman's end of the channel, and since when."""
+    """A worker as the foreman knows it: its place, the foreman's end of the channel, and since when.
+
+    `ended` is how many that ended before it, it is to count.
+    """
 
     place: int
     channel: socket.socket
     since: float
+    ended: int
     ready: bool = False
 
 
@@ -63,11 +72,18 @@ class Seat:
         channel: From and to the foreman.
         listener: The socket that all serve on.
         greets: Whether this one says what is said once.
+        ended: How many workers ended that nobody has counted yet: the foreman has no telemetry.
     """
 
-    def __init__(self, channel: socket.socket, listener: socket.socket, *, greets: bool) -> None:
+    def __init__(
+        self, channel: socket.socket, listener: socket.socket, *, greets: bool, ended: int = 0
+    ) -> None:
         self._channel, self.listener, self.greets = channel, listener, greets
-        self._stopping = False
+        self._ended, self._stopping = ended, False
+
+    def count_ended(self) -> None:
+        """Count those that ended before; where none did, create the series at 0."""
+        _ended.add(self._ended)
 
     def say_ready(self) -> None:
         """Tell the foreman."""
@@ -115,7 +131,7 @@ class Foreman:
         self._ear, self._mouth = socket.socketpair()
         self._gone = terminal()
         self._begun = self._open = self._stopping = False
-        self._code = 0
+        self._code = self._ended = 0
 
     def keep(self) -> Seat | int:
         """Return as `fork` does: in each worker its seat; here, once all have ended, the exit code."""
@@ -153,9 +169,10 @@ class Foreman:
         pid = os.fork()
         if not pid:
             self._become(ours)
-            return Seat(theirs, self._listener, greets=not self._begun)
+            return Seat(theirs, self._listener, greets=not self._begun, ended=self._ended)
         theirs.close()
-        self._workers[pid] = Worker(place, ours, time.monotonic())
+        self._workers[pid] = Worker(place, ours, time.monotonic(), self._ended)
+        self._ended = 0
         return None
 
     def _become(self, ours: socket.socket) -> None:
@@ -227,6 +244,7 @@ class Foreman:
             place, now = self._places[worker.place], time.monotonic()
             place.failures = 0 if now - worker.since > LASTING else place.failures
             pause = PAUSES[min(place.failures, len(PAUSES) - 1)]
+            self._ended += 1 if worker.ready else 1 + worker.ended
             place.failures, place.not_before = place.failures + 1, now + pause
             log.say(names.WORKER_ENDED, WARNING, worker=pid, exitCode=code, replacedInMs=round(pause * 1000))
 

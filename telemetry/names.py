@@ -88,12 +88,17 @@ AUDIT_JOURNALED = "parley.audit.journaled"  # rows that wait for the database
 AUDIT_QUARANTINED = "parley.audit.quarantined"  # rows the database refused for good, put aside
 AUDIT_BALANCE = "parley.audit.balance"  # begun - committed - journaled - quarantined: 0
 AUDIT_OLDEST_AGE = "parley.audit.oldest_age"  # s, of the oldest row that waits
+AUDIT_CHECKPOINT_AGE = "parley.audit.checkpoint_age"  # s, of the log's newest checkpoint
+AUDIT_VERIFICATIONS = (
+    "parley.audit.verifications"  # {result}: valid | invalid; of the whole log, by the service
+)
 AUDIT_ROWS = "parley.audit.rows"  # events in the log
 AUDIT_BYTES = "parley.audit.bytes"  # By, of the journal
 DISK_FREE = "parley.disk.free"  # By, where the journal is
 BUDGET_USED = "parley.budget.used"  # {budget}; part of 1 that is spent of the fullest
 BUDGET_REFUSALS = "parley.budget.refusals"  # {budget}
 BUDGET_DRIFT = "parley.budget.drift"  # micro-dollars that the ledger is off the events: 0
+WORKERS_ENDED = "parley.workers.ended"  # without being told to; whoever takes the place counts it
 LOG_LINES = "parley.log.lines"  # {type}
 SINK_FAILURES = "parley.sink.failures"  # {sink}; a sink raised, or dropped what it was told
 
@@ -121,6 +126,7 @@ SETTLE_FAILED = "settle_failed"  # a conversation or an idempotency key was not 
 JOURNAL_STRANGE = "journal_strange"  # what a dead writer left could not all be read
 JOURNAL_UNSAFE = "journal_unsafe"  # it lies where it may not last, or cannot be written
 AUDIT_CHECKPOINT = "audit_checkpoint"  # a signed note over the log, to be kept elsewhere
+AUDIT_INVALID = "audit_invalid"  # the log is not what was signed
 CHECKPOINT_UNTOLD = "checkpoint_untold"  # a place that checkpoints are told to did not take one
 JOURNAL_MENDED = "journal_mended"  # it can be written again
 LIMITS_DEGRADED = "limits_degraded"  # the shared store is away: each process decides by its share
@@ -135,6 +141,6 @@ LOG_TYPES = (
     COMPLETED, FAILED, ERROR, REFUSED, RATE_LIMITED, DENIED,
     SERVICE_STARTED, SERVICE_STOPPED, SINK_FAILED, REQUEST_FAILED, MODEL_UNPRICED, SETTLE_FAILED,
     KEYS_UNFETCHED, JOURNAL_STRANGE, JOURNAL_UNSAFE, JOURNAL_MENDED, AUDIT_CHECKPOINT,
-    CHECKPOINT_UNTOLD, LIMITS_DEGRADED, LIMITS_RESTORED, BUDGET_THRESHOLD,
+    AUDIT_INVALID, CHECKPOINT_UNTOLD, LIMITS_DEGRADED, LIMITS_RESTORED, BUDGET_THRESHOLD,
     SETTINGS_CHANGED, SETTINGS_REFUSED, WORKER_ENDED, FOREIGN,
 )  # fmt: skip

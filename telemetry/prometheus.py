@@ -31,12 +31,15 @@ ENDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         names.AUDIT_QUARANTINED: (COUNTER,),
         names.AUDIT_BALANCE: ("",),
         names.AUDIT_OLDEST_AGE: ("_seconds",),
+        names.AUDIT_CHECKPOINT_AGE: ("_seconds",),
+        names.AUDIT_VERIFICATIONS: (COUNTER,),
         names.AUDIT_ROWS: ("",),
         names.AUDIT_BYTES: ("",),  # it says bytes already
         names.DISK_FREE: ("_bytes",),
         names.BUDGET_USED: ("_ratio",),
         names.BUDGET_REFUSALS: (COUNTER,),
         names.BUDGET_DRIFT: ("",),
+        names.WORKERS_ENDED: (COUNTER,),
         names.LOG_LINES: (COUNTER,),
         names.SINK_FAILURES: (COUNTER,),
     }

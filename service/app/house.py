@@ -72,7 +72,7 @@ async def open_house(settings: Settings, root: Secret, base_url: str | None) -> 
         rooms.push_async_callback(sealing.close)
         sinks = records.build_sinks(settings, database, derived, sealing)
         await records.start(sinks, rooms)
-        await records.keep_retaining(settings, database, rooms)
+        await records.keep_up(settings, database, sealing, rooms)
         watch, audited = model_watch(settings), records.audit_of(sinks)
         gate = await open_gate(settings, database, audited, rooms, derived.pseudonym)
         guarded = (*guard(sinks.items()), Guarded(HEALTH, watch))

@@ -12,16 +12,19 @@ from logging import WARNING
 from msgspec import Struct
 
 from config.settings import Settings
+from service.audit import verdict
 from service.audit.checkpoints import Sealing
 from service.audit.deed import Doer
 from service.audit.outlets import outlets
 from service.audit.retention import retain
-from service.audit.routine import Routine
+from service.audit.routine import HOUR, Routine
 from service.audit.signing import log_key
 from service.audit.sink import AuditSink, Equipment
 from service.auth.derive import Derived
 from service.store.database import Database
 from service.web.desk import Note, unnoted
+from service.web.scanning import Scanning
+from service.web.verification import Verifying
 from telemetry import ids, log, names
 from telemetry.failure import words_of
 from telemetry.record import TurnRecord
@@ -30,6 +33,8 @@ from telemetry.sink import Guarded, Sink, guard, load
 
 AUDIT = "audit"
 SINK_STOP_SECONDS = 2.0
+AT_ONCE = (0.0, 0.0, HOUR)
+"""A routine's waits where its work waits by itself."""
 
 
 class Records(Struct, frozen=True):
@@ -101,10 +106,36 @@ async def _stop(name: str, sink: Sink) -> None:
         log.say(names.SINK_FAILED, WARNING, sink=name, verb="stop", error=words_of(error))
 
 
-async def keep_retaining(settings: Settings, database: Database, rooms: AsyncExitStack) -> None:
-    """Remove what is too old once a day, where the settings say an age."""
-    if not (days := settings.audit.retention_days):
-        return
+async def keep_up(settings: Settings, database: Database, sealing: Sealing, rooms: AsyncExitStack) -> None:
+    """Do what is done once a day, where the settings want it, until the rooms are left."""
+    verdict.start()
+    if settings.audit.verify_daily:
+        await _keep_verifying(settings, database, sealing, rooms)
+    if days := settings.audit.retention_days:
+        await _keep_retaining(days, database, rooms)
+
+
+async def _keep_verifying(
+    settings: Settings, database: Database, sealing: Sealing, rooms: AsyncExitStack
+) -> None:
+    """Verify the whole log where this process made the day's first checkpoint.
+
+    By a verifying of its own: nobody who asks is told to wait, or is told an older verdict, because of it.
+    """
+    verifying = Verifying(database, sealing.key, Scanning(settings.database_url, 1, niceness=10))
+
+    async def verify() -> None:
+        await sealing.new_day.wait()
+        await verifying.report()
+        sealing.new_day.clear()  # once it is done: what fails is tried again
+
+    routine = Routine("verification", verify, AT_ONCE)
+    await routine.start()
+    rooms.push_async_callback(routine.stop)
+
+
+async def _keep_retaining(days: int, database: Database, rooms: AsyncExitStack) -> None:
+    """Remove what is older than so many days."""
     routine = Routine("retention", lambda: retain(database.retention, days, _service()))
     await routine.start()
     rooms.push_async_callback(routine.stop)

@@ -101,6 +101,9 @@ def _work(settings: Settings, read: "Read", seat: Seat | None = None, root: Secr
     """Serve; telemetry has two seconds to leave when all is over."""
     providers.start(os.environ)
     log.start(settings)
+    if seat:
+        seat.count_ended()
+        providers.hasten()  # it may not last until the next export, and the count is of those that did not
     try:
         asyncio.run(_serve(settings, root or state.root(settings), read, seat))
     finally:

@@ -17,6 +17,7 @@ from service.store import log
 from service.store.engine import Ask, Load, Script, StoreEngine
 
 SECOND = 1_000_000
+DAY = 86_400 * SECOND
 EVERY_SECONDS = 60
 EVERY_ROWS = 1_000
 PAGE = 1_000
@@ -36,11 +37,15 @@ Sign = Callable[[int, bytes, bytes, int], str]
 
 
 class Kept(Struct, frozen=True):
-    """One checkpoint; `at` is microseconds since 1970 (UTC)."""
+    """One checkpoint; `at` is microseconds since 1970 (UTC).
+
+    `begins_day` is told of a new one alone: whether it is the log's first of its day (UTC).
+    """
 
     size: int
     at: int
     note: str
+    begins_day: bool = False
 
 
 Due = Callable[[Kept | None, int], bool]
@@ -48,9 +53,10 @@ Due = Callable[[Kept | None, int], bool]
 
 
 class Checkpoints:
-    """Makes and reads them."""
+    """Makes and reads them. `newest_at` is when the newest was made, as it was last seen; None before."""
 
     def __init__(self, engine: StoreEngine) -> None:
+        self.newest_at: int | None = None
         self._engine = engine
         self._frontier = Frontier()
 
@@ -91,7 +97,7 @@ class Checkpoints:
 
     async def latest(self) -> Kept | None:
         """The checkpoint of the greatest size; of several the youngest."""
-        return _first(await self._engine.ask(NEWEST))
+        return self._seen(_first(await self._engine.ask(NEWEST)))
 
     async def size(self) -> int:
         """How many events the log has."""
@@ -107,7 +113,11 @@ class Checkpoints:
 
     async def _made(self, sign: Sign, now: int, due: Due) -> Kept | None:
         made, self._frontier = await self._engine.run_script(partial(self._making, sign, now, due))
-        return made
+        return self._seen(made)
+
+    def _seen(self, kept: Kept | None) -> Kept | None:
+        self.newest_at = kept.at if kept else self.newest_at
+        return kept
 
     def _making(self, sign: Sign, now: int, due: Due) -> Script[tuple[Kept | None, Frontier]]:
         newest = _first((yield Ask(NEWEST)))
@@ -116,7 +126,8 @@ class Checkpoints:
             raise DatabaseError(log.BROKEN)
         if not due(newest, frontier.size):
             return None, frontier
-        made = Kept(frontier.size, now, sign(frontier.size, frontier.root(), frontier.chain, now))
+        note = sign(frontier.size, frontier.root(), frontier.chain, now)
+        made = Kept(frontier.size, now, note, begins_day=not newest or newest.at // DAY != now // DAY)
         yield Load(TABLE, COLUMNS, [(made.size, made.at, made.note)])
         return made, frontier
 

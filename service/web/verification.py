@@ -14,6 +14,7 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
+from service.audit import verdict
 from service.audit.signing import LogKey
 from service.audit.verification.digest import Digest
 from service.audit.verify import Buried, Keys, Kind, Report, Verification, Verifier
@@ -148,6 +149,7 @@ class Verifying:
             self._report = await verify_log(self._database, keys_of(self.key), scanning=self._scanning)
         finally:
             self._running = False
+        verdict.tell(self._report)
         self._at = self._clock()
         return self._report
 

@@ -3,7 +3,7 @@
 Refuses nothing: tests hold that names, runbook and metrics fit.
 """
 
-from telemetry.alerts import answered, audit, collector, growth, limits, spikes, traffic
+from telemetry.alerts import answered, audit, collector, growth, keeping, limits, spikes, traffic
 from telemetry.alerts.rule import Group
 
 GROUPS: tuple[Group, ...] = (
@@ -14,7 +14,7 @@ GROUPS: tuple[Group, ...] = (
     limits.LIMITS,
     limits.BUDGETS,
     audit.ROWS,
-    audit.KEEPING,
+    keeping.KEEPING,
     growth.DISK,
     growth.AUDIT,
     growth.LOGS,

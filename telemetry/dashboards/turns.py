@@ -41,6 +41,12 @@ TRAFFIC = Section(
             unit="percentunit",
             alarm=0.1,
         ),
+        Panel(
+            title="Workers that ended",
+            queries=(gauge("sum by (job) (last_over_time(parley_workers_ended_total[15m]))", "{{job}}"),),
+            said="Without being told to, as the processes that took their places count.",
+            alarm=1,
+        ),
     ),
 )
 

@@ -130,6 +130,20 @@ AUDIT = Section(
             said="Signed, and told elsewhere; or not.",
         ),
         Panel(
+            title="Age of the newest checkpoint",
+            queries=(gauge("min by (job) (parley_audit_checkpoint_age_seconds)", "{{job}}"),),
+            said="One is due every minute; more than five is a ticket.",
+            unit="s",
+            alarm=300,
+        ),
+        Panel(
+            title="Verdicts on the log",
+            queries=(
+                Query("sum by (result) (increase(parley_audit_verifications_total[1d]))", "{{result}}"),
+            ),
+            said="In a day; the service verifies the whole log once itself. An invalid one wakes somebody.",
+        ),
+        Panel(
             title="Sinks that fail",
             queries=(hourly("sink", "parley_sink_failures_total"),),
             said="In an hour.",

@@ -38,7 +38,7 @@ FURTHER = frozenset(
         "AGENT_SECRET_KEY_PREVIOUS", "AGENT_SETTINGS_FILE",
         "AGENT_RATE_LIMIT_ADDRESS", "AGENT_RATE_LIMIT_TENANT",
         "AGENT_RATE_LIMIT_MODELS", "AGENT_RATE_LIMIT_TOOLS", "AGENT_RATE_LIMIT_CONCURRENCY",
-        "AGENT_AUTH_STALE_MS",
+        "AGENT_AUTH_STALE_MS", "AGENT_AUDIT_VERIFY_DAILY", "AGENT_JAEGER_URL", "AGENT_TRACE_URL",
     }
 )  # fmt: skip
 """What came to the contract's, each for something that the contract promises without naming its setting."""
@@ -108,6 +108,7 @@ SAMPLES = [
     "true",
     "x",
     "http://h",
+    "http://h/{traceId}",
     "memory://",
     "sqlite:///x",
     "A=1",

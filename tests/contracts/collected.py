@@ -80,6 +80,7 @@ def collect(folder: Path) -> Found:
     found |= dict(on_a_full_disk(folder / "full"))
     found |= dict(on_a_small_budget(folder / "budget"))
     found |= dict(with_several_workers(folder / "several"))
+    found |= dict(of_a_changed_log(folder / "changed"))
     return found
 
 
@@ -120,6 +121,19 @@ def on_a_small_budget(cwd: Path) -> Iterator[tuple[str, Any]]:
         assert service.stop() == 0
         ask_database(f"sqlite:///{cwd}/var/parley.db", "UPDATE budget_ledger SET spent = spent + 1")
         yield "cli/limits_rebuild", told(service, "limits", "rebuild")
+
+
+def of_a_changed_log(cwd: Path) -> Iterator[tuple[str, Any]]:
+    """The line about an event that somebody changed."""
+    cwd.mkdir()
+    with Service(cwd) as service:
+        ask(service, "Hello")
+        head = made(service, "AUDIT_HEAD")["key"]
+        url = f"sqlite:///{cwd}/var/parley.db"
+        ask_database(url, "DROP TRIGGER audit_event_unchanged")
+        ask_database(url, "UPDATE audit_event SET role = 'CEO' WHERE log_index = 0")
+        got(service, "/api/v1/audit/verify", head)
+        yield "lines/audit_invalid", service.wait_for_line(type="audit_invalid")
 
 
 def with_several_workers(cwd: Path) -> Iterator[tuple[str, Any]]:

@@ -18,6 +18,7 @@ from telemetry import log, sink
 from telemetry.sinks.metrics import MetricSink
 from config.settings import Settings
 import service.audit.ledger, service.limits.meters, service.limits.budget.meters
+import service.audit.checkpoints, service.audit.verdict, service.workers
 MetricSink(Settings())
 meter = metrics.get_meter("parley")
 made = meter._instrument_id_instrument.values()

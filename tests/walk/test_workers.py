@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.harness.chat import ask, stream
+from tests.harness.otlp import Receiver
 from tests.harness.process import Process
 from tests.harness.redis import Redis
 from tests.harness.service import PROGRAM, Service
@@ -156,6 +157,28 @@ def test_a_worker_that_does_not_last_is_replaced_ever_later(start):
     assert [line["replacedInMs"] for line in service.lines(type="worker_ended")] == [0, 500, 1000]
     assert ask(service, "Hello").status_code == 200
     assert service.stop() == 0
+
+
+def ended(receiver: Receiver) -> int:
+    """Workers that ended, as all that ever told their own count."""
+    told = {}
+    for point in receiver.points("parley.workers.ended"):
+        told[point.resource["service.instance.id"]] = point.value
+    return sum(told.values())
+
+
+def test_a_worker_that_ends_is_counted_once_by_whoever_lasts(start):
+    with Receiver() as receiver:
+        service = start(NOBODY, **receiver.settings(), OTEL_METRIC_EXPORT_INTERVAL="3600000")
+        wait(lambda: len(service.lines(type="service_started")) == 2, seen=service.said)
+        for count in range(3):
+            os.kill(workers(service)[-1], signal.SIGKILL)
+            wait(
+                lambda count=count: len(service.lines(type="service_started")) == 3 + count, seen=service.said
+            )
+            receiver.wait(lambda count=count: ended(receiver) == 1 + count)
+        assert service.stop() == 0
+        assert ended(receiver) == 3
 
 
 def test_a_store_that_is_away_is_shared_by_so_many(start):

@@ -28,15 +28,16 @@ class Keeping:
     """Makes a checkpoint whenever the log has grown, or on demand; is away as long as it is told."""
 
     def __init__(self):
-        self.size, self.sealed, self.away = 3, 0, False
+        self.size, self.sealed, self.away, self.begins_day = 3, 0, False, False
+        self.newest_at = None
 
     async def seal(self, sign, now, *, force=False):
         if self.away:
             raise DatabaseError("The database is away.")
         if self.size == self.sealed and not force:
             return None
-        self.sealed = self.size
-        return Kept(self.size, now, sign(self.size, b"r" * 32, b"c" * 32, now))
+        self.sealed, self.newest_at = self.size, now
+        return Kept(self.size, now, sign(self.size, b"r" * 32, b"c" * 32, now), self.begins_day)
 
     async def covering(self, sign, now):
         new = await self.seal(sign, now)
@@ -111,3 +112,22 @@ async def test_a_database_that_is_away_is_asked_again_and_said_once_a_minute(hou
     assert said[0].fields["error"] == "The database is away."
     keeping.away = False
     assert await sealing.seal()
+
+
+async def test_its_age_is_that_of_the_newest_one_while_the_database_is_away_too(house):
+    sealing, keeping, clock, _ = house
+    assert sealing.age() is None
+    await sealing.seal()
+    keeping.away = True
+    clock.now += 90_000_000
+    await sealing.seal(force=True)
+    assert sealing.age() == 90.0
+
+
+async def test_whoever_makes_a_days_first_one_hears_of_it(house):
+    sealing, keeping, *_ = house
+    await sealing.seal()
+    assert not sealing.new_day.is_set()
+    keeping.begins_day = True
+    await sealing.seal(force=True)
+    assert sealing.new_day.is_set()

@@ -3,13 +3,14 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from service.errors import DatabaseError
 from service.seal.checkpoint import Checkpoint, Signer, Verifier, read
 from service.seal.keys import derived
 from service.seal.leaf import chain_hash
 from service.seal.merkle import Frontier
-from service.store.checkpoints import SECOND
+from service.store.checkpoints import DAY, SECOND
 from service.store.database import open_database
 from tests.harness.sql import ask
 from tests.service.store.rows import CREATED_AT as NOW
@@ -51,7 +52,7 @@ async def test_a_checkpoint_says_what_the_log_is(database, database_url):
     found = said(kept)
     assert (found.size, found.root, found.chain) == (300, expected.root(), chain)
     assert (kept.size, kept.at, found.time) == (300, NOW, NOW // 1000 * 1000)
-    assert await database.checkpoints.latest() == kept
+    assert await database.checkpoints.latest() == replace(kept, begins_day=False)
 
 
 async def test_an_empty_log_and_an_empty_period_are_proven_too(database):
@@ -133,3 +134,27 @@ async def test_a_log_shorter_than_its_checkpoint_is_not_signed(database, databas
     with pytest.raises(DatabaseError, match="does not fit together"):
         await database.checkpoints.covering(sign, NOW + 1)
     assert [kept.size for kept in await all_of(database)] == [3]
+
+
+async def test_the_first_of_a_day_is_told_to_its_maker_alone(database, database_url):
+    midnight = NOW - NOW % DAY
+    await database.audit.append(batch_of("a", 1))
+    other = await open_database(database_url)
+    at = (midnight - SECOND, midnight, midnight + SECOND, midnight + DAY)
+    made = [
+        await each.checkpoints.seal(sign, now, force=True)
+        for each, now in zip((database, other, database, database), at, strict=True)
+    ]
+    await other.close()
+    assert [kept.begins_day for kept in made] == [True, True, False, True]
+    assert not (await database.checkpoints.latest()).begins_day
+
+
+async def test_when_the_newest_was_made_is_known_once_it_was_looked_for(database, database_url):
+    assert database.checkpoints.newest_at is None
+    other = await open_database(database_url)
+    await other.checkpoints.seal(sign, NOW)
+    assert (other.checkpoints.newest_at, database.checkpoints.newest_at) == (NOW, None)
+    await database.checkpoints.seal(sign, NOW + SECOND)
+    assert database.checkpoints.newest_at == NOW
+    await other.close()

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import logging
 
 import pytest
 
@@ -11,7 +12,9 @@ from service.audit.verify import Keys, Verifier
 from service.cli.sheet import lines_of
 from service.store.shown import shown
 from service.web.verification import FRESH, Verifying
+from telemetry import names
 from tests.harness.problems import problem
+from tests.harness.sdk import Counted
 from tests.harness.sql import ask
 from tests.service.store.rows import CREATED_AT, Row
 from tests.service.web.asking import KEY, asking
@@ -125,13 +128,16 @@ async def test_the_whole_log_is_verified(asked):
     assert (report["findings"], report["size"], report["checkpointSize"]) == ([], 700, 700)
 
 
+def change(database_url, role):
+    """Change an event behind the service's back."""
+    table = "" if "sqlite" in database_url else " ON audit_event"
+    ask(database_url, f"DROP TRIGGER IF EXISTS audit_event_unchanged{table}")
+    ask(database_url, f"UPDATE audit_event SET role = '{role}' WHERE log_index = 5")  # noqa: S608 - a test's own
+
+
 async def test_what_was_changed_is_told_and_the_verdict_stands_for_a_while(asked, database_url):
     assert (await asked.get(VERIFY)).json()["valid"]
-    ask(
-        database_url,
-        "DROP TRIGGER audit_event_unchanged" + ("" if "sqlite" in database_url else " ON audit_event"),
-    )
-    ask(database_url, "UPDATE audit_event SET role = 'CEO' WHERE log_index = 5")
+    change(database_url, "CEO")
     assert (await asked.get(VERIFY)).json()["valid"]
     now = 0.0
     verifying = Verifying(asked.database, KEY, clock=lambda: now)
@@ -141,6 +147,24 @@ async def test_what_was_changed_is_told_and_the_verdict_stands_for_a_while(asked
     assert not (await verifying.report()).valid
     now = FRESH
     assert (await verifying.report()).valid
+
+
+async def test_a_verdict_is_counted_and_a_bad_one_is_a_line(asked, database_url, caplog):
+    counted = {result: Counted(names.AUDIT_VERIFICATIONS, result=result) for result in ("valid", "invalid")}
+    await Verifying(asked.database, KEY).report()
+    assert [each() for each in counted.values()] == [1, 0]
+    change(database_url, "CEO")
+    await Verifying(asked.database, KEY).report()
+    assert [each() for each in counted.values()] == [1, 1]
+    (line,) = [record.line for record in caplog.records if record.name == "parley"]
+    assert (line.type, line.level) == ("audit_invalid", logging.ERROR)
+    assert line.fields == {
+        "findings": 1,
+        "finding": "altered",
+        "logIndex": 5,
+        "error": line.fields["error"],
+        "rows": 700,
+    }
 
 
 async def test_one_verification_runs_at_a_time(asked):

@@ -15,6 +15,14 @@ def lines(kind: str) -> str:
     return f'parley_log_lines_total{{job="parley", instance="a", type="{kind}"}}'
 
 
+def verdicts(result: str, instance: str) -> str:
+    return f'parley_audit_verifications_total{{job="parley", instance="{instance}", result="{result}"}}'
+
+
+def workers(instance: str) -> str:
+    return f'parley_workers_ended_total{{job="parley", instance="{instance}"}}'
+
+
 def sinks(sink: str) -> str:
     return f'parley_sink_failures_total{{job="parley", instance="a", sink="{sink}"}}'
 
@@ -67,29 +75,71 @@ CASES = [
         },
     ),
     Case(
-        name="rows come and checkpoints do not; they did before",
+        name="checkpoints that are not made any more, as every process sees; one that lags is not the log",
         groups=KEEPING,
         series={
-            of("committed_total"): "0+2x140",
-            lines("agent_query_completed"): "0+2x140",
-            lines("audit_checkpoint"): "0+0.5x40 20x100",
+            of("checkpoint_age_seconds"): "0 30 0 30 0 30 0+30x60 0x20",
+            of("checkpoint_age_seconds", "b"): "30 0 30 0 30 0 0+30x60 0x20",
+            'parley_audit_checkpoint_age_seconds{job="other", instance="a"}': "0+30x90",
+            'parley_audit_checkpoint_age_seconds{job="other", instance="b"}': "0 30 0 30 0x90",
         },
         expected={
-            ("20m", "CheckpointMissing"): (),
-            ("50m", "CheckpointMissing"): (
-                ticket("60 audit rows came in 15m and no checkpoint covers them.", job="parley"),
+            ("5m", "CheckpointOld"): (),
+            ("13m", "CheckpointOld"): (
+                ticket("The audit's newest checkpoint is 10m 0s old; one is due each minute.", job="parley"),
+            ),
+            ("40m", "CheckpointOld"): (),
+        },
+    ),
+    Case(
+        name="a log that is not what was signed, told in a process's first second, and after its end",
+        groups=KEEPING,
+        interval="5m",
+        every="5m",
+        series={
+            verdicts("valid", "a"): "1x200 2x300",
+            verdicts("invalid", "a"): "0x500",
+            verdicts("valid", "b"): "_x100 0x20",
+            verdicts("invalid", "b"): "_x100 1x20",
+        },
+        expected={
+            ("490m", "AuditInvalid"): (),
+            ("510m", "AuditInvalid"): (
+                page("The audit log is not what was signed, say 1 verifications.", job="parley"),
+            ),
+            ("20h", "AuditInvalid"): (
+                page("The audit log is not what was signed, say 1 verifications.", job="parley"),
+            ),
+            ("35h", "AuditInvalid"): (),
+        },
+    ),
+    Case(
+        name="a log that is found to be wrong by a process that was there",
+        groups=KEEPING,
+        series={verdicts("invalid", "a"): "0x40 1x40"},
+        expected={
+            ("19m", "AuditInvalid"): (),
+            ("30m", "AuditInvalid"): (
+                page("The audit log is not what was signed, say 1 verifications.", job="parley"),
             ),
         },
     ),
     Case(
-        name="a level that hides the line says nothing, nor do rows that do not come",
+        name="two workers die, one of those who took their places too; one starts for the first time",
         groups=KEEPING,
         series={
-            of("committed_total"): "0+2x140",
-            lines("agent_query_completed"): "0x140",
-            lines("audit_checkpoint"): "0x140",
+            workers("a"): "0x40",
+            workers("b"): "0x200",
+            workers("c"): "_x41 1x10",
+            workers("d"): "_x51 1x149",
+            workers("e"): "_x150 0x50",
         },
-        expected={("50m", "CheckpointMissing"): ()},
+        expected={
+            ("20m", "WorkersDie"): (),
+            ("30m", "WorkersDie"): (ticket("2 workers ended in 15m without being told to.", job="parley"),),
+            ("60m", "WorkersDie"): (),
+            ("90m", "WorkersDie"): (),
+        },
     ),
     Case(
         name="lines of which one is enough, the first ever too",

@@ -34,6 +34,7 @@ CLOSED = {
     "outcome": set(Outcome),
     "decision": set(Decision),
     "type": set(names.LOG_TYPES),
+    "result": {"valid", "invalid"},
 }
 """Labels whose values are known."""
 
