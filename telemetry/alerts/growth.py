@@ -102,7 +102,7 @@ AUDIT = Group(
             ),
         ),
     ),
-    interval="5m",
+    interval="1m",
 )
 
 LOGS = Group(

@@ -79,5 +79,5 @@ COST = Group(
             ),
         ),
     ),
-    interval="2m",
+    interval="1m",
 )
