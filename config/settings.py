@@ -525,6 +525,27 @@ class Settings(Struct, frozen=True, kw_only=True):
             text("an http:// or https:// URL with {traceId} in it", r"https?://[!-~]+\{traceId\}[!-~]*"),
         ),
     ] = None
+    shutdown_delay_ms: Annotated[
+        int,
+        Variable(
+            "AGENT_SHUTDOWN_DELAY_MS",
+            "Part of the grace in which requests are still taken, though /health/ready says no: for proxies "
+            "to see it, in milliseconds.",
+            whole(0, 600_000),
+        ),
+    ] = 0
+    max_turns: Annotated[
+        int,
+        Variable(
+            "AGENT_MAX_TURNS",
+            "Turns of one process at the same time; as many more wait for a second at most.",
+            whole(1, 100_000),
+        ),
+    ] = 256
+    max_connections: Annotated[
+        int,
+        Variable("AGENT_MAX_CONNECTIONS", "Connections of one process at the same time.", whole(8, 100_000)),
+    ] = 2_000
     mcp_servers: Annotated[
         str | None,
         Variable("AGENT_MCP_SERVERS", "Servers whose tools the model may call.", text("text", ANYTHING)),

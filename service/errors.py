@@ -5,10 +5,10 @@
     |  |- Unauthenticated 401 · Forbidden 403 · CrossSite 403
     |  |- InvalidRequest 400 · NotFound 404 · MethodNotAllowed 405 · Conflict 409 · TooLarge 413
     |  |- UnsupportedMediaType 415
-    |  |- IdempotencyMismatch 422
+    |  |- IdempotencyMismatch 422 · RequestTimeout 408
     |  |- RateLimited 429 · TokensLimited 429 · ConcurrencyLimited 429
     |  |- OverBudget 402 · BudgetUnavailable 503
-    |  '- ShuttingDown 503 · AuditUnwritable 503
+    |  '- Overloaded 503 · ShuttingDown 503 · AuditUnwritable 503
     |- JournalError 503             the journal cannot be opened or read
     |- DatabaseError 500
     |  |- DatabaseAway              it is known to be: nobody asked it
@@ -120,6 +120,12 @@ class IdempotencyMismatch(Refusal):
     code = Code.IDEMPOTENCY_MISMATCH
 
 
+class RequestTimeout(Refusal):
+    """The body came too slowly."""
+
+    code = Code.REQUEST_TIMEOUT
+
+
 class RateLimited(Refusal):
     """Our own limiter refused; `limit` is its decision."""
 
@@ -153,6 +159,12 @@ class BudgetUnavailable(Refusal):
     """The caller has a budget, and nobody can say now what is left of it."""
 
     code = Code.BUDGET_UNAVAILABLE
+
+
+class Overloaded(Refusal):
+    """The process has as much under way as it takes."""
+
+    code = Code.OVERLOADED
 
 
 class ShuttingDown(Refusal):

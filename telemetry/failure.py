@@ -45,6 +45,7 @@ class Code(StrEnum):
     TOO_LARGE = "too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
+    REQUEST_TIMEOUT = "request_timeout"
     RATE_LIMITED = "rate_limited"
     TOKENS_LIMITED = "tokens_limited"
     CONCURRENCY_LIMITED = "concurrency_limited"
@@ -83,6 +84,7 @@ RULES: Mapping[Code, Rule] = MappingProxyType(
         Code.TOO_LARGE: Rule(Category.VALIDATION, Fault.CALLER),
         Code.UNSUPPORTED_MEDIA_TYPE: Rule(Category.VALIDATION, Fault.CALLER),
         Code.IDEMPOTENCY_MISMATCH: Rule(Category.VALIDATION, Fault.CALLER),
+        Code.REQUEST_TIMEOUT: Rule(Category.VALIDATION, Fault.CALLER, retryable=True),
         Code.RATE_LIMITED: Rule(Category.RATE_LIMIT, Fault.POLICY, retryable=True),
         Code.TOKENS_LIMITED: Rule(Category.RATE_LIMIT, Fault.POLICY, retryable=True),
         Code.CONCURRENCY_LIMITED: Rule(Category.RATE_LIMIT, Fault.POLICY, retryable=True),

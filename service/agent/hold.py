@@ -89,10 +89,10 @@ class Settlement:
         task.add_done_callback(self._tasks.pop)
         return seen
 
-    async def stop(self) -> None:
-        """Wait for what is not settled, but not for long."""
+    async def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Wait for what is not settled, but not for long, and no longer than that."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+            await asyncio.wait(self._tasks, timeout=min(seconds, STOP_SECONDS))
         left = dict(self._tasks)
         if left:
             kinds = ", ".join(sorted(set(left.values())))

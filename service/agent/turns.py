@@ -6,8 +6,9 @@ Refuses to end twice: the first reason wins, and a second cancel cannot break in
 import asyncio
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from logging import ERROR
-from typing import Protocol
+from typing import Protocol, cast
 
 from msgspec import Struct
 
@@ -19,16 +20,17 @@ from service.agent.keeping import Keeping, Unkept
 from service.agent.loop import Agent, converse
 from service.agent.memory import Memory, Talk, Topic
 from service.agent.model import Prompt
+from service.agent.places import Places
 from service.agent.running import RunningTurn
-from service.errors import RateLimited, ShutDown, ShuttingDown, TurnTimeout
+from service.errors import RateLimited, Refusal, ShutDown, ShuttingDown, TurnTimeout
 from service.limits.need import Need
 from telemetry import log, names
 from telemetry.failure import words_of
-from telemetry.record import Caller, Decision, RateLimit
+from telemetry.record import Caller, Decision, RateLimit, TurnRecord
 from telemetry.recorder import OpenTurn, Recorder
 
-END_SECONDS = 5.0
-"""That a stop waits for turns that were ended: more than their records take."""
+END_SECONDS = 0.6
+"""After the grace, for the ends of turns that were ended, and what they leave."""
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -51,6 +53,8 @@ class Ask(Protocol):
     client_request_id: str | None
     address: str
     """Where it comes from."""
+    whom: str
+    """Who seems to ask: orders those who wait for a place."""
 
     async def caller(self) -> Caller:
         """Who asks; raises Unauthenticated, Forbidden or DatabaseError."""
@@ -74,11 +78,17 @@ class Claim(Hold, Protocol):
 
 
 class Terms(Struct, frozen=True, kw_only=True):
-    """What every turn of this service is run under. Times are seconds."""
+    """What every turn of this service is run under. Times are seconds.
+
+    `delay`, which is part of the grace, is how long turns are still taken once a stop was asked for, and
+    `places` how many turns may be under way.
+    """
 
     system: str
     deadline: float
     grace: float
+    delay: float = 0.0
+    places: int = 256
 
 
 class Turns:
@@ -97,7 +107,10 @@ class Turns:
         self._keeping: Keeping = keeping or Unkept()
         self.memory, self._settlement = memory, Settlement()
         self._running: dict[asyncio.Task[None], RunningTurn] = {}
-        self.stopping = False
+        self.places = Places(terms.places)
+        self.leaving = self.stopping = False
+        self._delay, self._hurried = min(terms.delay, terms.grace), asyncio.Event()
+        self._stop: asyncio.Task[None] | None = None
 
     def start(self, ask: Ask) -> RunningTurn:
         """Run a turn in a task of its own."""
@@ -107,6 +120,12 @@ class Turns:
         task.add_done_callback(self._running.pop)
         running.begin(task)
         return running
+
+    def turn_away(self, turn_id: str, route: str, client_request_id: str | None, why: Refusal) -> TurnRecord:
+        """Record a turn that is refused before anything of it was read."""
+        with suppress(Refusal), self._recorder.turn(turn_id, route, client_request_id) as turn:
+            raise why
+        return cast("TurnRecord", turn.record)
 
     async def standing(self, caller: Caller) -> RateLimit | None:
         """How a caller stands with the limits; costs nothing."""
@@ -120,20 +139,33 @@ class Turns:
     async def stop(self) -> None:
         """Take no new turns, give the running ones their grace, then end them and wait for their records.
 
-        A turn that does not end then is left behind, and named in the log.
+        A turn that does not end then is left behind, and named in the log. Stopping twice is stopping once.
         """
+        self.leaving = True
+        self.stopping = self.stopping or not self._delay
+        self._stop = self._stop or asyncio.create_task(self._end(), name="stop")
+        await asyncio.shield(self._stop)
+
+    async def _end(self) -> None:
+        clock = asyncio.get_running_loop().time
+        over = clock() + self._terms.grace
+        if self._delay:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurried.wait(), self._delay)
         self.stopping = True
         if self._running:
-            await asyncio.wait(self._running, timeout=self._terms.grace)
+            await asyncio.wait(self._running, timeout=max(0.0, over - clock()))
         self.hurry()
+        until = clock() + END_SECONDS
         if self._running:
             await asyncio.wait(self._running, timeout=END_SECONDS)
         for task in self._running:
             log.say(names.REQUEST_FAILED, ERROR, error=f"The {task.get_name()} did not end.")
-        await self._settlement.stop()
+        await self._settlement.stop(max(until, over + END_SECONDS) - clock())
 
     def hurry(self) -> None:
         """End the running turns now, whatever is left of their grace."""
+        self._hurried.set()
         for running in tuple(self._running.values()):
             running.end(ShutDown("The service is shutting down."))
 
@@ -161,16 +193,20 @@ class Turns:
         try:
             if running.reason:
                 raise running.reason
-            prompt = await self._admit(running, turn, ask)
-            answered = await converse(self._agent, turn, prompt, running.channel, running.grant)
-            running.said = *prompt.messages[-1:], *answered
+            if self.stopping:
+                raise ShuttingDown("The service is shutting down.", retry_after_ms=1_000)
+            async with self.places.place(ask.whom):
+                await self._converse(running, turn, ask)
         finally:
             timer.cancel()
 
+    async def _converse(self, running: RunningTurn, turn: OpenTurn, ask: Ask) -> None:
+        prompt = await self._admit(running, turn, ask)
+        answered = await converse(self._agent, turn, prompt, running.channel, running.grant)
+        running.said = *prompt.messages[-1:], *answered
+
     async def _admit(self, running: RunningTurn, turn: OpenTurn, ask: Ask) -> Prompt:
         """Everything that may refuse a turn, in the contract's order."""
-        if self.stopping:
-            raise ShuttingDown("The service is shutting down.", retry_after_ms=1_000)
         await self._knock(turn, ask.address)
         caller = await ask.caller()
         turn.identified(caller)

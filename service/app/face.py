@@ -31,6 +31,7 @@ from service.web import (
     usage,
     verification,
 )
+from service.web.acquaintances import Acquaintances
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
@@ -41,6 +42,7 @@ from service.web.scanning import Scanning
 from service.web.schema import page as schema
 from service.web.server_span import traced
 from service.web.session import credentials_of
+from service.web.threshold import Threshold
 from service.web.verification import Verifying
 from telemetry.record import Caller
 from telemetry.recorder import microseconds
@@ -65,23 +67,25 @@ def build_app(
     """The web face: span, envelope, Litestar."""
     door = doors.who
     desk = Desk(partial(_who, door), records.note, microseconds)
+    met = Acquaintances()
     keys = Keys(database.idempotency, settings.model.turn_timeout_ms)
     litestar = Litestar(
         route_handlers=[
-            chat.route(turns, door.identify, keys, settings),
+            chat.route(turns, met.remembering(door.identify), keys, settings),
             *_asking(turns, database, Cursors(derived.cursor), desk),
             *limits.routes(doors.gate, partial(_known, database, derived), desk),
             *_proving(database, Cursors(derived.cursor), desk, records.sealing, settings.database_url),
             *erasures.routes(database.erasures, desk, door.forget),
             *_consoles(settings, door, desk),
             *schema.routes(),
-            *health.routes(checks, lambda: turns.stopping),
+            *health.routes(checks, lambda: turns.leaving),
         ],
         exception_handlers={Exception: problems.answer},
         logging_config=None,
         openapi_config=None,
+        request_max_body_size=chat.MAX_BODY,
     )
-    return traced(Envelope(litestar), litestar)
+    return traced(Envelope(Threshold(litestar, turns, met)), litestar)
 
 
 def _consoles(settings: Settings, door: Authenticator, desk: Desk) -> list[HTTPRouteHandler]:

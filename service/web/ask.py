@@ -58,6 +58,7 @@ class Headers(Struct, frozen=True, kw_only=True):
     accept: str
     idempotency_keys: tuple[str, ...] = ()
     address: str = ""
+    whom: str = ""
 
 
 class HttpAsk:
@@ -74,7 +75,7 @@ class HttpAsk:
         identify: Identify,
         keys: Keys,
     ) -> None:
-        self.address = headers.address
+        self.address, self.whom = headers.address, headers.whom
         self.turn_id, self.client_request_id = identity.request_id, identity.client_request_id
         self._headers, self._body, self._settings, self._identify = headers, body, settings, identify
         self._keys, self._sent = keys, sent(headers.idempotency_keys, body)

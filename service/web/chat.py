@@ -13,6 +13,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from config.settings import Settings
 from service.agent.turns import Turns
 from service.errors import InvalidRequest, ServiceError, TooLarge
+from service.web.acquaintances import whom_of
 from service.web.address import Origin
 from service.web.ask import Headers, HttpAsk, Identify
 from service.web.idempotency import HEADER, Keys, Replay
@@ -50,6 +51,7 @@ def _headers(request: Request[Any, Any, Any], address: str) -> Headers:
         content_type=request.headers.get("content-type", ""),
         accept=request.headers.get("accept", ""),
         idempotency_keys=tuple(request.headers.getall(HEADER, [])),
+        whom=whom_of(request.scope),
     )
 
 

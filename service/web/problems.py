@@ -45,6 +45,7 @@ STATUS: Mapping[Code, int] = MappingProxyType(
         Code.TOO_LARGE: 413,
         Code.UNSUPPORTED_MEDIA_TYPE: 415,
         Code.IDEMPOTENCY_MISMATCH: 422,
+        Code.REQUEST_TIMEOUT: 408,
         Code.RATE_LIMITED: 429,
         Code.TOKENS_LIMITED: 429,
         Code.CONCURRENCY_LIMITED: 429,

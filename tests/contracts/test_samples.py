@@ -29,10 +29,11 @@ WRITE = os.environ.get("PARLEY_WRITE_SAMPLES") == "1"
 
 NOT_ASKED_FOR = {
     "budget_unavailable": "takes a database that stands still",
-    "overloaded": "nothing refuses by it in this version",
+    "overloaded": "takes more turns than there are places",
+    "request_timeout": "takes a body of 30 s",
     "upstream_timeout": "takes 30 s of silence",
     "upstream_unreachable": "is the stream's error event",
-    "shutting_down": "a stopping service takes no connections",
+    "shutting_down": "takes a service that is about to end",
     "internal": "there is no known way",
 }
 """Codes whose samples are held against the projection alone, and why no service is brought to say them."""

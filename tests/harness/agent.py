@@ -47,6 +47,7 @@ class FakeAsk:
     route = "POST /api/v1/agent/chat"
     client_request_id = None
     address = "192.0.2.7"
+    whom = "ann"
 
     def __init__(
         self,

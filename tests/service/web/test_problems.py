@@ -24,6 +24,7 @@ TABLE = {
         "too_large": 413,
         "unsupported_media_type": 415,
         "idempotency_mismatch": 422,
+        "request_timeout": 408,
     },
     "rate_limit": {
         "rate_limited": 429,
