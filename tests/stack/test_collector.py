@@ -147,6 +147,19 @@ def test_what_is_no_secret_stays(text):
     assert [pattern for pattern in patterns if re.search(pattern, text)] == []
 
 
+@pytest.mark.parametrize("text", ["127.0.0.1", "127.0.0.1:3005"])
+def test_the_loopback_s_own_address_stays(text):
+    assert any(re.search(pattern, text) for pattern in WRITTEN["processors"]["redaction"]["allowed_values"])
+
+
+@pytest.mark.parametrize("text", [*SECRETS, "127.0.0.10", "10.127.0.0.1", "127.0.0.1 a@b.example"])
+def test_no_other_value_stays_for_what_it_is(text):
+    assert not any(
+        re.search(pattern, text) for pattern in WRITTEN["processors"]["redaction"]["allowed_values"]
+    )
+    assert "ignored_keys" not in WRITTEN["processors"]["redaction"]
+
+
 def test_no_name_of_ours_is_masked_for_its_name():
     patterns = WRITTEN["processors"]["redaction"]["blocked_key_patterns"]
     assert [name for name in NAMES if any(re.fullmatch(pattern, name) for pattern in patterns)] == []

@@ -28,6 +28,7 @@ class Traced(Struct, frozen=True, kw_only=True):
     attributes: Mapping[str, Any]
     resource: Mapping[str, Any]
     events: tuple[Mapping[str, Any], ...] = ()
+    links: int = 0
 
 
 def get(url: str, **parameters: str) -> Any:
@@ -59,6 +60,7 @@ def _spans(trace: Mapping[str, Any]) -> Iterator[Traced]:
             attributes=attributes,
             resource=_tags(trace["processes"][span["processID"]]["tags"]),
             events=tuple(_tags(each["fields"]) for each in span["logs"]),
+            links=len(span["references"]) - len(parents),
         )
 
 

@@ -53,6 +53,7 @@ def attributes(place: str) -> Iterator[KeyValue]:
     yield KeyValue(key=f"{place}.map", value=inner)
     yield KeyValue(key=f"{place}.deep", value=AnyValue(array_value=ArrayValue(values=[inner])))
     yield KeyValue(key=f"{place}.password", value=AnyValue(string_value=f"open-{place}-sesame"))
+    yield KeyValue(key="server.address", value=value(f"{place}host"))
     yield KeyValue(key="gen_ai.usage.input_tokens", value=AnyValue(int_value=4711))
     yield KeyValue(key="name.of.nobody", value=AnyValue(string_value="a harmless word"))
 
