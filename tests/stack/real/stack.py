@@ -63,11 +63,13 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self._opened.close()
 
-    def start(self, name: str) -> None:
-        """Start one part and wait until it is ready."""
+    def start(self, name: str, **environ: str) -> None:
+        """Start one part and wait until it is ready; with other variables for this once."""
         part = self._parts[name]
         more = self._more if name == "collector" else []
-        self.running[name] = Process([*part.command, *more], self.data, {**part.environ, **self._environ})
+        self.running[name] = Process(
+            [*part.command, *more], self.data, {**part.environ, **self._environ, **environ}
+        )
         wait(lambda: launcher.answers(part), seen=self.running[name].said)
 
     def end(self, name: str, number: int = signal.SIGTERM) -> None:
