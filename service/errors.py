@@ -200,7 +200,10 @@ class RowRefused(DatabaseError):
 
 
 class UpstreamError(ServiceError):
-    """Something about the model's API; `status` and `request_id` are its own, where it answered."""
+    """Something about the model's API; `status` and `request_id` are its own, where it answered.
+
+    `passing` says of an error without a status of its own, an event, that it is one that passes.
+    """
 
     def __init__(
         self,
@@ -209,15 +212,16 @@ class UpstreamError(ServiceError):
         status: int | None = None,
         request_id: str | None = None,
         retry_after_ms: int | None = None,
+        passing: bool = False,
     ) -> None:
         super().__init__(detail, retry_after_ms=retry_after_ms)
-        self.status, self.request_id = status, request_id
+        self.status, self.request_id, self._passing = status, request_id, passing
 
     @property
     def transient(self) -> bool:
         """Whether the very same request is worth another attempt."""
         status = self.status or 0
-        return RULES[self.code].retryable or status in TRANSIENT or status >= SERVER_ERROR
+        return self._passing or RULES[self.code].retryable or status in TRANSIENT or status >= SERVER_ERROR
 
 
 class UpstreamFailed(UpstreamError):

@@ -31,6 +31,14 @@ class ToolOutcome(StrEnum):
     DENIED = "denied"
 
 
+class UsageSource(StrEnum):
+    """How tokens are known: all reported; estimated after what was heard before it broke off; not at all."""
+
+    REPORTED = "reported"
+    ESTIMATED = "estimated"
+    NONE = "none"
+
+
 class Decision(StrEnum):
     """What the limiter said; `observed` is a refusal that was not carried out."""
 
@@ -145,7 +153,10 @@ class Reserved(Struct, frozen=True, kw_only=True):
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
-    """One request to the model's API within a call; `status` and `request_id` are None where none came."""
+    """One request to the model's API within a call; `status` and `request_id` are None where none came.
+
+    `waited_seconds` is the wait after it, before the next one.
+    """
 
     status: int | None = None
     request_id: str | None = None
@@ -157,6 +168,7 @@ class ModelCall(Struct, frozen=True, kw_only=True):
     """One question to the model over all its attempts.
 
     `priced_as` names the model whose price was used. `first_chunk_seconds` is None where no content came.
+    Without attempts the model was not asked: it had failed too often just before.
     """
 
     model: str
@@ -166,6 +178,7 @@ class ModelCall(Struct, frozen=True, kw_only=True):
     response_id: str | None = None
     first_chunk_seconds: float | None = None
     usage: Usage = Usage()
+    usage_source: UsageSource = UsageSource.NONE
     cost_micros: int = 0
     priced_as: str = ""
     stop_reason: str | None = None
@@ -231,6 +244,19 @@ class TurnRecord(Struct, frozen=True, kw_only=True):
         return sum((call.usage for call in self.model_calls), Usage())
 
     @property
+    def usage_source(self) -> UsageSource:
+        """How they are known: an estimate of one call is one of the whole."""
+        sources = {call.usage_source for call in self.model_calls}
+        known = (UsageSource.ESTIMATED, UsageSource.REPORTED)
+        return next((each for each in known if each in sources), UsageSource.NONE)
+
+    @property
+    def model(self) -> str | None:
+        """The model that answered, as far as one did; else the one that was asked for."""
+        heard = (call.model for call in reversed(self.model_calls) if _heard(call))
+        return next(heard, self.opening.model)
+
+    @property
     def cost_micros(self) -> int:
         """Cost of all model calls in millionths of a US dollar."""
         return sum(call.cost_micros for call in self.model_calls)
@@ -265,6 +291,10 @@ class TurnRecord(Struct, frozen=True, kw_only=True):
         if last is None or any(last.same_error(each) for each in met):
             return met
         return (*met, last)
+
+
+def _heard(call: ModelCall) -> bool:
+    return call.failure is None or call.first_chunk_seconds is not None
 
 
 def _failures_of(step: ModelCall | ToolCall) -> Iterator[Failure]:

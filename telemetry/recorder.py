@@ -27,6 +27,7 @@ from telemetry.record import (
     TurnOpening,
     TurnRecord,
     Usage,
+    UsageSource,
 )
 from telemetry.sink import Guarded, attempt
 
@@ -66,9 +67,11 @@ class OpenModelCall:
         """The model began to answer."""
         self._learn(response_id=response_id, response_model=response_model)
 
-    def counted(self, usage: Usage, cost_micros: int, priced_as: str) -> None:
-        """The provider reported tokens; a later report replaces an earlier one."""
-        self._learn(usage=usage, cost_micros=cost_micros, priced_as=priced_as)
+    def counted(
+        self, usage: Usage, cost_micros: int, priced_as: str, source: UsageSource = UsageSource.REPORTED
+    ) -> None:
+        """Tokens so far, and how they are known; a later count replaces an earlier one."""
+        self._learn(usage=usage, cost_micros=cost_micros, priced_as=priced_as, usage_source=source)
 
     def attempted(self, attempt: Attempt) -> None:
         """One request to the API is over."""
@@ -153,6 +156,16 @@ class OpenTurn:
         return bool(self._tool_calls)
 
     @property
+    def heard(self) -> bool:
+        """Whether content of any call came, after which nothing may be asked again."""
+        return any(call.first_chunk_seconds is not None for call in self._model_calls)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been under way."""
+        return self._clock() - self._began
+
+    @property
     def cost_micros(self) -> int:
         """What the turn has cost so far, in millionths of a US dollar."""
         return sum(call.cost_micros for call in self._model_calls)
@@ -201,7 +214,7 @@ class OpenTurn:
         """Build the record; from here on nothing changes."""
         self.record = TurnRecord(
             opening=self.opening,
-            seconds=self._clock() - self._began,
+            seconds=self.seconds,
             ending=self._ending(error) if error else Ending(Outcome.ANSWERED),
             model_calls=tuple(self._model_calls),
             tool_calls=tuple(self._tool_calls),

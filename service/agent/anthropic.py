@@ -8,46 +8,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing, contextmanager
-from email.utils import parsedate_to_datetime
+from contextlib import aclosing, suppress
 from importlib import import_module
 from threading import Lock
-from time import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from service.agent.draft import ANSWERED, Draft
+from service.agent.draft import Draft
 from service.agent.model import Hear, Piece, Prompt, Reply
-from service.errors import (
-    UpstreamError,
-    UpstreamFailed,
-    UpstreamOverloaded,
-    UpstreamRateLimited,
-    UpstreamTimeout,
-    UpstreamUnreachable,
-)
+from service.agent.silence import Silence, Silent, Times
+from service.agent.translation import translating
+from service.errors import UpstreamFailed, UpstreamTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator
 
-    from anthropic import APIStatusError, AsyncAnthropic
+    from anthropic import AsyncAnthropic
 
 BASE_URL = "https://api.anthropic.com"
-CONNECT_SECONDS = 5.0
-SILENCE_SECONDS = 30.0
-"""How long the API may say nothing, before its first byte or between two."""
-OK = 200
-TOO_MANY_REQUESTS = 429
-OVERLOADED = 529
-NO_ANSWER = ValueError | LookupError | AttributeError | TypeError
-"""What the SDK raises over bad JSON, and what reading events that lack their parts does."""
+EVENTS = "text/event-stream"
+LINGER = 0.25
+"""Seconds that the end of a body may take after its last event, for the sake of the connection."""
+KNOWN = {
+    *("message_start", "message_delta", "message_stop"),
+    *("content_block_start", "content_block_delta", "content_block_stop"),
+}
+"""Events that are progress; pings are none, nor is what nobody knows."""
 
 
 class AnthropicModel:
     """A Model over HTTP. `base_url` None is the vendor's own."""
 
-    def __init__(self, api_key: str, base_url: str | None = None) -> None:
-        self._api_key, self._base_url = api_key, base_url or BASE_URL
+    def __init__(self, api_key: str, base_url: str | None = None, times: Times | None = None) -> None:
+        self._api_key, self._base_url, self._times = api_key, base_url or BASE_URL, times or Times()
         self._client: AsyncAnthropic | None = None
         self._warming = Lock()
         parts = urlsplit(self._base_url)
@@ -57,7 +50,7 @@ class AnthropicModel:
         """Import the SDK and make the client; call it in a thread."""
         with self._warming:
             if self._client is None:
-                self._client = _client(self._api_key, self._base_url)
+                self._client = _client(self._api_key, self._base_url, self._times.connect)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -72,11 +65,26 @@ class AnthropicModel:
         """
         if self._client is None:
             await asyncio.to_thread(self.warm)
+        draft, silence = Draft(), Silence(self._times)
+        try:
+            async with silence.bounding():
+                return await self._answer(prompt, hear, draft, silence)
+        except Silent:
+            raise draft.failed(UpstreamTimeout, "The model's API was silent for too long.") from None
+        finally:
+            if estimate := draft.tally.estimate(prompt.max_tokens):
+                with suppress(Exception):  # what the listener has to say to it, it has said
+                    await hear(estimate)
+
+    async def _answer(self, prompt: Prompt, hear: Hear, draft: Draft, silence: Silence) -> Reply:
         assert self._client is not None  # noqa: S101 - warm made it
-        with _translating():
+        with translating(draft):
             stream = await self._client.messages.create(**_arguments(prompt), stream=True)
         async with stream:
-            return await _listen(stream, hear)
+            draft.status = stream.response.status_code
+            draft.request_id = stream.response.headers.get("request-id")
+            _check(stream.response.headers, draft)
+            return await _listen(stream, draft, hear, silence)
 
 
 def load() -> Any:
@@ -84,14 +92,28 @@ def load() -> Any:
     return import_module("anthropic")
 
 
-def _client(api_key: str, base_url: str) -> AsyncAnthropic:
-    """Make a client that reads nothing from the environment, retries nothing and traces nothing: we do."""
-    sdk = load()
+def _client(api_key: str, base_url: str, connect: float) -> AsyncAnthropic:
+    """Make a client that reads nothing from the environment, retries nothing and traces nothing: we do.
+
+    It follows no redirect either: what is asked is for the API alone.
+    """
+    sdk, wire = load(), import_module("service.agent.wire")
     for name in ("anthropic", "httpx2"):
         logging.getLogger(name).setLevel(logging.NOTSET)  # ANTHROPIC_LOG would log what messages say
-    timeout = sdk.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
+    timeout = sdk.Timeout(None, connect=connect)
     client = sdk.AsyncAnthropic(
-        api_key=api_key, base_url=base_url, max_retries=0, timeout=timeout, open_telemetry=False
+        api_key=api_key,
+        base_url=base_url,
+        max_retries=0,
+        timeout=timeout,
+        open_telemetry=False,
+        default_headers=wire.PLAIN,
+        http_client=sdk.DefaultAsyncHttpxClient(
+            base_url=base_url,
+            timeout=timeout,
+            follow_redirects=False,
+            event_hooks={"response": [wire.bound]},
+        ),
     )
     client._custom_headers = {}  # noqa: SLF001 - ANTHROPIC_CUSTOM_HEADERS is read whatever is passed
     return client
@@ -108,85 +130,38 @@ def _arguments(prompt: Prompt) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value}
 
 
-async def _listen(stream: Any, hear: Hear) -> Reply:
+def _check(headers: Any, draft: Draft) -> None:
+    """Refuse a body that is no stream of events before anybody waits for one."""
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != EVENTS:
+        raise draft.failed(UpstreamFailed, "The model's API answered with something else than events.")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise draft.failed(UpstreamFailed, "The model's API compressed its answer unasked.")
+
+
+async def _listen(stream: Any, draft: Draft, hear: Hear, silence: Silence) -> Reply:
     """Fold the stream's events into a Reply, telling the pieces on the way."""
-    draft = Draft(stream.response.headers.get("request-id"))
-    async with aclosing(_pieces(stream, draft)) as pieces:
+    async with aclosing(_pieces(stream, draft, silence)) as pieces:
         async for piece in pieces:  # what a listener raises is its own, and not translated
-            await hear(piece)
+            with silence.ours():
+                await hear(piece)
     return draft.reply()
 
 
-async def _pieces(stream: Any, draft: Draft) -> AsyncGenerator[Piece]:
-    with _translating(ANSWERED, draft.request_id):
-        async for event in stream:
+async def _pieces(stream: Any, draft: Draft, silence: Silence) -> AsyncGenerator[Piece]:
+    with translating(draft):
+        events = aiter(stream)
+        async for event in events:
+            if event.type in KNOWN:
+                silence.broken()
             for piece in draft.take(event):
                 yield piece
+            if draft.whole:
+                await _drain(events)
 
 
-@contextmanager
-def _translating(status: int | None = None, request_id: str | None = None) -> Generator[None]:
-    """Turn whatever the SDK or its transport raises into one of our errors; None is not known yet."""
-    try:
-        yield
-    except UpstreamError:
-        raise
-    except Exception as error:
-        translated = _translate(error, status, request_id)
-        if translated is None:
-            raise
-        raise translated from error
-
-
-def _translate(error: Exception, status: int | None, request_id: str | None) -> UpstreamError | None:
-    """Our word for the SDK's error; None for what is neither its nor its transport's."""
-    sdk: Any = import_module("anthropic")
-    transport: Any = import_module("httpx2")
-    if isinstance(error, sdk.APIStatusError):
-        return _of_status(cast("APIStatusError", error))
-    if isinstance(error, sdk.APITimeoutError | transport.TimeoutException):
-        return UpstreamTimeout(
-            "The model's API did not answer in time.", status=status, request_id=request_id
-        )
-    if isinstance(error, sdk.APIConnectionError | transport.TransportError):
-        return UpstreamUnreachable(
-            "The connection to the model's API failed.", status=status, request_id=request_id
-        )
-    if isinstance(error, sdk.APIError | NO_ANSWER):
-        return UpstreamFailed(
-            "The model's API sent something that is no answer.", status=ANSWERED, request_id=request_id
-        )
-    return None
-
-
-def _of_status(error: APIStatusError) -> UpstreamError:
-    """An `error` event in mid-stream has status 200; its type says what it is."""
-    kinds = {"overloaded_error": UpstreamOverloaded, "rate_limit_error": UpstreamRateLimited}
-    codes = {OVERLOADED: UpstreamOverloaded, TOO_MANY_REQUESTS: UpstreamRateLimited}
-    kind = codes.get(error.status_code) or kinds.get(error.type or "") or UpstreamFailed
-    return kind(
-        _said(error.status_code),
-        status=error.status_code,
-        request_id=error.request_id,
-        retry_after_ms=_retry_after_ms(error.response.headers.get("retry-after")),
-    )
-
-
-def _said(status: int) -> str:
-    if status == OK:
-        return "The model's API reported an error in the middle of its answer."
-    return f"The model's API answered with status {status}."
-
-
-def _retry_after_ms(header: str | None) -> int | None:
-    """Read seconds or an HTTP date; None where it is neither."""
-    if header is None:
-        return None
-    try:
-        return max(0, round(float(header) * 1000))
-    except (ValueError, OverflowError):  # `inf` is a float
-        pass
-    try:
-        return max(0, round((parsedate_to_datetime(header).timestamp() - time()) * 1000))
-    except (ValueError, OverflowError):
-        return None
+async def _drain(events: Any) -> None:
+    """Read to the end of a body whose answer is whole: what comes now changes nothing of it."""
+    with suppress(Exception):
+        async with asyncio.timeout(LINGER):
+            async for _ in events:
+                pass

@@ -1,56 +1,57 @@
 """An answer as far as it has come: the API's events folded into a Reply.
 
 Refuses to judge content: unknown events are passed over, unknown blocks go back as they came, but for half
-surrogate pairs, which JSON may name and UTF-8 has not, and for endless names and ids of tools.
+surrogate pairs, which JSON may name and UTF-8 has not, and for endless names and ids of tools. Refuses an
+order of events that no answer has: a part of one is never taken for the whole.
 """
 
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from service.agent.model import Answering, ContentBegan, Counted, Piece, Reply, TextPiece, ToolUse
-from service.errors import UpstreamFailed
-from telemetry.record import Usage
+from service.agent.model import Answering, ContentBegan, Piece, Reply, TextPiece, ToolUse
+from service.agent.tally import Tally
+from service.errors import UpstreamError, UpstreamFailed
+from telemetry.record import UsageSource
 
 ANSWERED = 200
-EPHEMERAL_1H = "ephemeral_1h_input_tokens"
+JSON = "input_json"
+"""What a tool's input grows by; it is no part of its block."""
 BOUNDS = (("id", 256), ("name", 128))
 """Characters that are kept of what a tool call is called, and of its tool."""
 
 
 class Draft:
-    """Grows by one event of the stream at a time; `request_id` is the provider's own."""
+    """Grows by one event of the stream at a time; `status` and `request_id` are the provider's own."""
 
-    def __init__(self, request_id: str | None) -> None:
-        self.request_id = request_id
+    def __init__(self, request_id: str | None = None, status: int | None = None) -> None:
+        self.request_id, self.status = request_id, status
+        self.whole = False
+        self.tally = Tally()
         self._blocks: dict[int, dict[str, Any]] = {}
-        self._written: dict[int, str] = {}
-        self._usage: dict[str, Any] = {}
+        self._grown: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
+        self._open: set[int] = set()
         self._stop_reason: str | None = None
-        self._whole = False
 
     def take(self, event: Any) -> list[Piece]:
-        """Learn from one event; return what it tells a listener."""
-        match event.type:
-            case "message_start":
-                message = event.message
-                return [Answering(_sound(message.id), _sound(message.model)), self._count(message.usage)]
-            case "content_block_start":
-                # "json" would raise over half a surrogate pair, which is mended where the block leaves
-                self._blocks[event.index] = event.content_block.to_dict(mode="python")
-                return [ContentBegan(), *_text(getattr(event.content_block, "text", ""))]
-            case "content_block_delta":
-                return self._grow(event.index, event.delta)
-            case "message_delta":
-                self._stop_reason = _sound(event.delta.stop_reason)
-                return [self._count(event.usage)]
-            case "message_stop":
-                self._whole = True
-            case _:
-                pass
-        return []
+        """Learn from one event; return what it tells a listener.
+
+        Raises:
+            ValueError, LookupError, TypeError, AttributeError: it cannot be, or not after those before it.
+        """
+        takes: Mapping[str, Callable[[Any], list[Piece]]] = {
+            "message_start": self._start,
+            "content_block_start": self._begin,
+            "content_block_delta": self._grow,
+            "content_block_stop": self._stop,
+            "message_delta": self._end,
+            "message_stop": self._finish,
+        }
+        take = takes.get(event.type)
+        return take(event) if take else []
 
     def reply(self) -> Reply:
         """The whole answer.
@@ -58,10 +59,8 @@ class Draft:
         Raises:
             UpstreamFailed: the stream ended before the answer did.
         """
-        if not (self._whole and self._stop_reason):
-            raise UpstreamFailed(
-                "The answer ended before it was complete.", status=ANSWERED, request_id=self.request_id
-            )
+        if not (self.whole and self._stop_reason) or self._open:
+            raise self.failed(UpstreamFailed, "The answer ended before it was complete.")
         indices = sorted(self._blocks)
         content = tuple(self._block(index) for index in indices)
         pairs = zip(indices, content, strict=True)
@@ -70,16 +69,55 @@ class Draft:
             content=content, stop_reason=self._stop_reason, tool_uses=uses, request_id=self.request_id
         )
 
-    def _grow(self, index: int, delta: Any) -> list[Piece]:
+    def failed(self, kind: type[UpstreamError], detail: str) -> UpstreamError:
+        """An error that knows what the provider said before it."""
+        return kind(detail, status=self.status, request_id=self.request_id)
+
+    def _start(self, event: Any) -> list[Piece]:
+        message = event.message
+        _require(self.tally.source is UsageSource.NONE)
+        return [Answering(_sound(message.id), _sound(message.model)), self.tally.begins(message.usage)]
+
+    def _begin(self, event: Any) -> list[Piece]:
+        index, block = event.index, event.content_block
+        _require(self._going and index not in self._blocks)
+        # "json" would raise over half a surrogate pair, which is mended where the block leaves
+        self._blocks[index] = block.to_dict(mode="python")
+        self._open.add(index)
+        text = getattr(block, "text", None) or ""
+        self.tally.heard(text)
+        return [ContentBegan(), *_text(text)]
+
+    def _end(self, event: Any) -> list[Piece]:
+        _require(self.tally.source is not UsageSource.NONE)
+        self._stop_reason = _sound(event.delta.stop_reason)
+        return [self.tally.ends(event.usage)]
+
+    @property
+    def _going(self) -> bool:
+        """Whether content may come."""
+        return self.tally.source is not UsageSource.NONE and self._stop_reason is None
+
+    def _stop(self, event: Any) -> list[Piece]:
+        self._open.remove(event.index)
+        return []
+
+    def _finish(self, _: Any) -> list[Piece]:
+        self.whole = True
+        return []
+
+    def _grow(self, event: Any) -> list[Piece]:
+        index, delta = event.index, event.delta
+        _require(self._going and index in self._open)
         block = self._blocks[index]
         match delta.type:
             case "text_delta":
-                block["text"] += delta.text
+                self._add(index, "text", delta.text)
                 return _text(delta.text)
-            case "input_json_delta":
-                self._written[index] = self._written.get(index, "") + delta.partial_json
             case "thinking_delta":
-                block["thinking"] += delta.thinking
+                self._add(index, "thinking", delta.thinking)
+            case "input_json_delta":
+                self._add(index, JSON, delta.partial_json)
             case "signature_delta":
                 block["signature"] = delta.signature
             case "citations_delta":
@@ -88,6 +126,15 @@ class Draft:
                 pass
         return []
 
+    def _add(self, index: int, name: str, text: str) -> None:
+        """Pieces are joined once: an answer of a hundred thousand is not copied as often."""
+        _require(name == JSON or name in self._blocks[index])
+        self.tally.heard(text)
+        self._grown[index, name].append(text)
+
+    def _joined(self, index: int, name: str) -> str:
+        return "".join(self._grown.get((index, name), ()))
+
     def _use(self, index: int, block: Mapping[str, Any]) -> ToolUse:
         """A call by the same id and name as its block: the result has to name it."""
         unread = self._input(index) is None
@@ -95,20 +142,22 @@ class Draft:
 
     def _block(self, index: int) -> dict[str, Any]:
         """A block as it is given back; an input that is no JSON object goes back as an empty one."""
-        block = self._blocks[index]
-        if index in self._written:
-            block = block | {"input": self._input(index) or {}}
+        block = dict(self._blocks[index])
+        for name in {"text", "thinking"} & block.keys():
+            block[name] += self._joined(index, name)
+        if (index, JSON) in self._grown:
+            block["input"] = self._input(index) or {}
         return _bounded(_whole(block)) if block["type"] == "tool_use" else _whole(block)
 
     def _input(self, index: int) -> dict[str, Any] | None:
         """The input of a block: what was written piece by piece, else what it began with."""
-        written = self._written.get(index)
+        written = self._joined(index, JSON)
         return _object(written) if written else self._blocks[index].get("input")
 
-    def _count(self, usage: Any) -> Counted:
-        """Set what the provider reports, never add: a later report is cumulative."""
-        self._usage |= {key: value for key, value in usage.to_dict(mode="json").items() if value is not None}
-        return Counted(_usage(self._usage))
+
+def _require(possible: bool) -> None:  # noqa: FBT001 - what is required is the argument
+    if not possible:
+        raise ValueError("The events contradict each other.")
 
 
 def _text(text: str) -> list[Piece]:
@@ -139,17 +188,3 @@ def _object(text: str) -> dict[str, Any] | None:
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType] - JSON
-
-
-def _usage(reported: Mapping[str, Any]) -> Usage:
-    """Count cached tokens as input, as the GenAI conventions say; the API reports them beside it."""
-    read = reported.get("cache_read_input_tokens", 0)
-    written = reported.get("cache_creation_input_tokens", 0)
-    split: Mapping[str, int] = reported.get("cache_creation") or {}
-    return Usage(
-        input_tokens=reported.get("input_tokens", 0) + read + written,
-        output_tokens=reported.get("output_tokens", 0),
-        cache_read_tokens=read,
-        cache_write_tokens=written,
-        cache_write_1h_tokens=split.get(EPHEMERAL_1H, 0),
-    )

@@ -143,9 +143,9 @@ def _listener(prices: Prices, turn: OpenTurn, call: OpenModelCall, channel: Chan
         match piece:
             case Answering(response_id, model):
                 call.answering(response_id, model)
-            case Counted(usage):
+            case Counted(usage, source):
                 priced = prices.price(call.call.model, usage)
-                call.counted(usage, priced.cost_micros, priced.priced_as)
+                call.counted(usage, priced.cost_micros, priced.priced_as, source)
             case ContentBegan():
                 call.content()
                 await channel.begin(_began(turn))

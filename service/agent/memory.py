@@ -161,7 +161,7 @@ class Talk:
             turn_id=self._turn_id,
             conversation_id=self._topic.conversation_id,
             position=self._position,
-            model=self._topic.model,
+            model=record.model or self._topic.model,
             messages=history.encode(answer.messages),
             asked_at=record.opening.opened_at,
             answered_at=record.opening.opened_at + round(record.seconds * 1_000_000),

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from telemetry.record import Usage
+from telemetry.record import Usage, UsageSource
 
 Content = Mapping[str, Any]
 """One content block in the Messages API's form."""
@@ -42,9 +42,10 @@ class TextPiece(Struct, frozen=True):
 
 
 class Counted(Struct, frozen=True):
-    """Tokens so far; replaces what was reported before."""
+    """Tokens so far, and how they are known; replaces what was said before."""
 
     usage: Usage
+    source: UsageSource = UsageSource.REPORTED
 
 
 Piece = Answering | ContentBegan | TextPiece | Counted

@@ -20,7 +20,7 @@ from service.agent.model import (
     TextPiece,
     ToolUse,
 )
-from telemetry.record import Usage
+from telemetry.record import Usage, UsageSource
 
 RESPONSE_ID = "msg_scripted"
 MODEL = "scripted"
@@ -66,7 +66,8 @@ class ScriptedModel:
 
 def begin(usage: Usage = USAGE) -> tuple[Step, ...]:
     """The steps of an answer that begins: nothing of its content is there yet."""
-    return (Answering(RESPONSE_ID, MODEL), Counted(msgspec.structs.replace(usage, output_tokens=1)))
+    first = msgspec.structs.replace(usage, output_tokens=1)
+    return (Answering(RESPONSE_ID, MODEL), Counted(first, UsageSource.ESTIMATED))
 
 
 def say(*pieces: str, stop_reason: str = "end_turn", usage: Usage = USAGE) -> tuple[Step, ...]:

@@ -22,6 +22,7 @@ from telemetry.record import (
     TurnOpening,
     TurnRecord,
     Usage,
+    UsageSource,
 )
 
 MOMENT = 1_764_000_000_123_456
@@ -68,6 +69,7 @@ def a_model_call(**facts: Any) -> ModelCall:
         "response_id": "msg-1",
         "first_chunk_seconds": 0.2,
         "usage": Usage(input_tokens=100, output_tokens=20, cache_read_tokens=30, cache_write_tokens=10),
+        "usage_source": UsageSource.REPORTED,
         "cost_micros": 600,
         "priced_as": "claude-sonnet-5-5",
         "stop_reason": "end_turn",

@@ -7,7 +7,7 @@ import pytest
 from service.agent.model import Answering, ContentBegan, Counted, Prompt, TextPiece
 from service.agent.scripted import MODEL, RESPONSE_ID, USAGE, Pause, ScriptedModel, begin, say
 from service.errors import UpstreamOverloaded
-from telemetry.record import Usage
+from telemetry.record import Usage, UsageSource
 
 PROMPT = Prompt(model="m", system="", messages=(), tools=(), max_tokens=1)
 
@@ -27,7 +27,7 @@ async def test_it_says_its_script_in_order():
     first = Usage(input_tokens=10, output_tokens=1)
     assert heard == [
         Answering(RESPONSE_ID, MODEL),
-        Counted(first),
+        Counted(first, UsageSource.ESTIMATED),
         ContentBegan(),
         TextPiece("a"),
         TextPiece("b"),
