@@ -40,10 +40,16 @@ class _NoRedirect(HTTPRedirectHandler):
         """Follow none: what is told goes where the settings say, or nowhere."""
 
 
-def _request(url: str, body: bytes, further: Mapping[str, str]) -> Request:
+def addressed(url: str) -> tuple[str, dict[str, str]]:
+    """An address without the credentials in it, and the header that has them."""
     parts = urlsplit(url)
     user, separator, address = parts.netloc.rpartition("@")
-    headers = {"Content-Type": "application/json", **further}
-    if separator:
-        headers["Authorization"] = "Basic " + base64.b64encode(unquote(user).encode()).decode()
-    return Request(parts._replace(netloc=address).geturl(), body, headers)  # noqa: S310 - the settings take http and https only
+    headers = (
+        {"Authorization": "Basic " + base64.b64encode(unquote(user).encode()).decode()} if separator else {}
+    )
+    return parts._replace(netloc=address).geturl(), headers
+
+
+def _request(url: str, body: bytes, further: Mapping[str, str]) -> Request:
+    where, headers = addressed(url)
+    return Request(where, body, {"Content-Type": "application/json", **further, **headers})  # noqa: S310 - the settings take http and https only

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from telemetry import log
-from telemetry.record import RateLimit, ToolCall, TurnRecord
+from telemetry.record import ModelCall, RateLimit, ToolCall, TurnRecord
 from telemetry.timestamp import timestamp
 
 ENTITY = "AGENT_QUERY"
@@ -152,21 +152,26 @@ def _budget(record: TurnRecord) -> Mapping[str, Any] | None:
 
 def _steps(record: TurnRecord) -> dict[str, Any]:
     return {
-        "modelCalls": [
-            _model_call(call.model, len(call.attempts), call.response_id) for call in record.model_calls
-        ],
+        "modelCalls": [_model_call(call, record.opening.opened_at) for call in record.model_calls],
         "toolsCalled": record.tools_called,
-        "toolCalls": [_tool_call(call) for call in record.tool_calls],
+        "toolCalls": [_tool_call(call, record.opening.opened_at) for call in record.tool_calls],
         "rateLimit": _rate_limit(record.opening.rate_limit),
     }
 
 
-def _model_call(model: str, attempts: int, response_id: str | None) -> Mapping[str, Any]:
-    return {"model": model, "attempts": attempts, "responseId": response_id}
+def _model_call(call: ModelCall, opened_at: int) -> Mapping[str, Any]:
+    told = {"model": call.model, "attempts": len(call.attempts), "responseId": call.response_id}
+    return {**told, **_times(call, opened_at)}
 
 
-def _tool_call(call: ToolCall) -> Mapping[str, Any]:
-    return {"name": call.name, "outcome": call.outcome.value, "milliseconds": round(call.seconds * 1000)}
+def _tool_call(call: ToolCall, opened_at: int) -> Mapping[str, Any]:
+    return {"name": call.name, "outcome": call.outcome.value, **_times(call, opened_at)}
+
+
+def _times(call: ModelCall | ToolCall, opened_at: int) -> Mapping[str, Any]:
+    """When it began after the turn did, and how long it took."""
+    after = round((call.started_at - opened_at) / 1000)
+    return {"startedAfterMs": after, "milliseconds": round(call.seconds * 1000)}
 
 
 def _rate_limit(limit: RateLimit | None) -> Mapping[str, Any] | None:

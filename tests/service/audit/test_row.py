@@ -95,8 +95,17 @@ def test_the_metadata_of_an_answer():
         "traceId": TRACE_ID,
         "clientRequestId": "client-7",
         "responseTime": 1234,
-        "modelCalls": [{"model": "claude-sonnet-5-5", "attempts": 1, "responseId": "msg-1"}] * 2,
-        "toolCalls": [{"name": "calculate", "outcome": "finished", "milliseconds": 10}],
+        "modelCalls": [
+            {
+                "model": "claude-sonnet-5-5",
+                "attempts": 1,
+                "responseId": "msg-1",
+                "startedAfterMs": 0,
+                "milliseconds": 500,
+            }
+        ]
+        * 2,
+        "toolCalls": [{"name": "calculate", "outcome": "finished", "startedAfterMs": 0, "milliseconds": 10}],
         "rateLimit": {
             "decision": "allowed",
             "policy": "role",
