@@ -28,6 +28,18 @@ SOON = {
 MANY = {"AGENT_RATE_LIMIT_ROLES": "AUDITEE=1000"}
 """A limit that the tests sharing one service and its one key do not reach together."""
 
+TOLD = "told"
+"""`record_property(TOLD, words)`: what a test counted is said at the end, whichever process ran it."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what tests counted."""
+    for report in terminalreporter.getreports("passed"):
+        for name, words in report.user_properties:
+            if name == TOLD:
+                terminalreporter.write_line(str(words))
+
+
 StartService = Callable[..., Service]
 """`start_service(exporting_to=None, **settings)`: a running service of the test's own."""
 

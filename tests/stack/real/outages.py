@@ -13,12 +13,10 @@ from msgspec import Struct
 
 from tests.harness.chat import ROUTE
 from tests.harness.service import Service
-from tests.harness.waiting import wait
 from tests.stack.real import asking
+from tests.stack.real.patience import until
 from tests.stack.real.stack import Stack
 
-LONG = 90.0
-"""Seconds for what takes about ten: a sender that is told nothing waits longer each time."""
 FEW = 5
 PAUSE = 0.1
 """Seconds between two queries during an outage."""
@@ -95,7 +93,7 @@ def jaeger_away(stack: Stack, service: Service, seconds: float) -> Outage:
     with Asking(service) as ask:
         stack.end("jaeger", signal.SIGKILL)
         promised = ask.during(seconds)
-        wait(lambda: queued(stack) >= SPANS * len(promised), LONG, seen=stack.said)
+        until(lambda: queued(stack) >= SPANS * len(promised), seen=stack.said)
         stack.end("collector", signal.SIGKILL)
         others = ask()
         stack.start("collector")
@@ -114,7 +112,7 @@ def undecided(stack: Stack, service: Service, number: int) -> Outage:
         stack.end("collector")
         stack.start("collector", **UNDECIDED)
         held = ask()
-        wait(lambda: accepted(stack) >= SPANS * len(held), LONG, seen=stack.said)
+        until(lambda: accepted(stack) >= SPANS * len(held), seen=stack.said)
         stack.end("collector", number)
         stack.start("collector")
         promised = ask() + (held if number == signal.SIGTERM else [])
@@ -149,7 +147,7 @@ def arrived(stack: Stack, ids: Sequence[str]) -> None:
         there = found(stack)
         return [each for each in ids if len(there.get(each, ())) != SPANS]
 
-    wait(lambda: not missing(), LONG, seen=lambda: f"missing of {len(ids)}: {missing()}\n{stack.said()}")
+    until(lambda: not missing(), seen=lambda: f"missing of {len(ids)}: {missing()}\n{stack.said()}")
 
 
 def counted(stack: Stack, service: Service) -> None:
@@ -159,7 +157,7 @@ def counted(stack: Stack, service: Service) -> None:
     def turns() -> float:
         return asking.summed(stack.address(8889), "parley_turns")
 
-    wait(lambda: turns() == rows, LONG, seen=lambda: f"{turns()} turns, {rows} rows")
+    until(lambda: turns() == rows, seen=lambda: f"{turns()} turns, {rows} rows")
 
 
 def told(

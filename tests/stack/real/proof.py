@@ -13,13 +13,13 @@ from msgspec import Struct
 
 from tests.conftest import SOON
 from tests.harness.service import Service
-from tests.harness.waiting import wait
 from tests.stack.real import asking, burst
 from tests.stack.real.burst import Answer
+from tests.stack.real.patience import until
 from tests.stack.real.stack import Stack
 
-LONG = 60.0
-"""Seconds for what takes about ten."""
+SOON_SECONDS = 15.0
+"""A burst whose alert was not heard of by then was too slow for its window."""
 ROUNDS = 3
 """Bursts are sent at most so often."""
 
@@ -64,13 +64,13 @@ def proven(folder: Path, cwd: Path) -> Generator[Proof]:
     ):
         found = Proof(stack=stack, service=service)
         ring(found)
-        wait(lambda: all_rows(found), LONG, seen=service.said)
+        until(lambda: all_rows(found), seen=service.said)
         yield found
 
 
 def ring(proof: Proof) -> None:
     """Send the bursts, and those again whose alert does not fire."""
-    wait(lambda: zeros(proof), seen=proof.stack.said)
+    until(lambda: zeros(proof), seen=proof.stack.said)
     bursts = burst.bursts(burst.callers(proof.service))
     for _ in range(ROUNDS):
         missing = {alert: asked for alert, asked in bursts.items() if alert not in proof.heard("firing")}
@@ -84,7 +84,7 @@ def ring(proof: Proof) -> None:
 def rung(proof: Proof, alerts: set[str]) -> bool:
     """Whether all of them are heard of soon."""
     try:
-        return wait(lambda: alerts <= proof.heard("firing"), LONG / 4)
+        return until(lambda: alerts <= proof.heard("firing"), SOON_SECONDS)
     except AssertionError:
         return False
 

@@ -15,9 +15,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceS
 from tests.conftest import SOON
 from tests.harness.chat import ask
 from tests.harness.service import Service
-from tests.harness.waiting import wait
 from tests.stack.real import asking
 from tests.stack.real.papers import papers
+from tests.stack.real.patience import until
 from tests.stack.real.stack import Stack
 
 TOKEN = "only-for-friends-of-the-collector"
@@ -124,11 +124,11 @@ def test_a_service_with_certificate_and_token_is_heard_and_what_matters_is_kept(
         def arrived() -> set[str]:
             return set(asking.traces(stack.address(16686)))
 
-        wait(lambda: kept <= arrived(), seen=lambda: f"{arrived()}\n{stack.said()}")
+        until(lambda: kept <= arrived(), seen=lambda: f"{arrived()}\n{stack.said()}")
         assert arrived() & {each.headers["x-trace-id"] for each in good} == set()
 
 
 def test_another_token_is_taken_over_without_a_restart(stack, files):
     files.token.write_text("the-next-token")
-    wait(lambda: post(stack, files, "the-next-token") == 200, seen=stack.said)
+    until(lambda: post(stack, files, "the-next-token") == 200, seen=stack.said)
     assert post(stack, files, TOKEN) == 401

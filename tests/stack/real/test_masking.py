@@ -8,9 +8,9 @@ import json
 import httpx
 import pytest
 
-from tests.harness.waiting import wait
 from tests.stack.real import poison
 from tests.stack.real.asking import get
+from tests.stack.real.patience import until
 from tests.stack.real.stack import Stack
 
 TOLD = [each.partition("{}")[0] for each in poison.SECRETS.values()] + ["sesame"]
@@ -34,7 +34,7 @@ def trace(stack: Stack, *, links: bool) -> str:
     trace_id, request = poison.traces(links=links)
     poison.send(stack.address(4318), "traces", request)
     url = f"http://{stack.address(16686)}/api/v3/traces/{trace_id}"
-    wait(lambda: httpx.get(url, trust_env=False).status_code == 200, seen=stack.said)
+    until(lambda: httpx.get(url, trust_env=False).status_code == 200, seen=stack.said)
     return json.dumps(get(url))
 
 
@@ -56,7 +56,7 @@ def test_what_hangs_on_a_link_is_not_masked_as_is_said(stack):
 def test_none_of_a_log_record_reaches_the_file(stack):
     poison.send(stack.address(4318), "logs", poison.logs())
     path = stack.data / "events.jsonl"
-    wait(lambda: path.exists() and path.read_text().count("bodymap") > 0, seen=stack.said)
+    until(lambda: path.exists() and path.read_text().count("bodymap") > 0, seen=stack.said)
     told = path.read_text()
     assert leaks(told) == []
     assert all(word in told for word in KEPT)
@@ -73,7 +73,7 @@ def test_none_of_a_metric_reaches_prometheus(stack):
             trust_env=False,
         ).text
 
-    wait(lambda: "poisoned_histogram" in told(), seen=stack.said)
+    until(lambda: "poisoned_histogram" in told(), seen=stack.said)
     text = told()
     assert leaks(text) == []
     assert 'gen_ai_usage_input_tokens="4711"' in text

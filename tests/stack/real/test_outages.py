@@ -4,11 +4,10 @@ Refuses to be long: the same at full length is `make stack-faults`.
 """
 
 import signal
-import sys
 
 import pytest
 
-from tests.conftest import MANY, SOON
+from tests.conftest import MANY, SOON, TOLD
 from tests.harness.service import Service
 from tests.stack.real import outages
 from tests.stack.real.stack import Stack
@@ -30,12 +29,8 @@ def asked(stack, tmp_path_factory):
 
 
 @pytest.fixture
-def tell(capsys):
-    def say(outage: outages.Outage) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\n{outage}\n")
-
-    return say
+def tell(record_property):
+    return lambda outage: record_property(TOLD, str(outage))
 
 
 def test_a_collector_that_is_away_is_not_felt(stack, asked, tell):
