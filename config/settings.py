@@ -275,6 +275,36 @@ class Limits(Struct, frozen=True, kw_only=True):
     budgets: Budgets = Budgets()
 
 
+class Streams(Struct, frozen=True, kw_only=True):
+    """Answers on their way to a client."""
+
+    keepalive_ms: Annotated[
+        int,
+        Variable(
+            "AGENT_STREAM_KEEPALIVE_MS",
+            "Silence after which a stream says that it is alive, in milliseconds.",
+            whole(100, 3_600_000),
+        ),
+    ] = 15_000
+    resume_ms: Annotated[
+        int,
+        Variable(
+            "AGENT_STREAM_RESUME_MS",
+            "How long a stream goes on, and is kept, for a client that lost it, in milliseconds; 0: not "
+            "at all.",
+            whole(0, 3_600_000),
+        ),
+    ] = 0
+    stall_ms: Annotated[
+        int,
+        Variable(
+            "AGENT_CLIENT_STALL_MS",
+            "Time in which a client that takes nothing of its answer is dropped, in milliseconds.",
+            whole(100, 3_600_000),
+        ),
+    ] = 30_000
+
+
 class Audit(Struct, frozen=True, kw_only=True):
     """The audit trail."""
 
@@ -552,6 +582,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = None
     model: Model = Model()
     limits: Limits = Limits()
+    streams: Streams = Streams()
     audit: Audit = Audit()
     logs: Logs = Logs()
     jwt: Jwt = Jwt()

@@ -4,16 +4,20 @@ Refuses to end twice: the first reason wins.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from service.agent.channel import Channel
+from service.agent.channel import Channel, Ear
 from service.agent.events import Event
 from service.agent.granted import Grant
 from service.agent.hold import Answer, Hold, Message
-from service.errors import ClientGone, ServiceError
+from service.errors import ClientGone, NotFound, ServiceError
 from telemetry.record import Caller, Outcome, RateLimit, TurnRecord
 from telemetry.recorder import OpenTurn
+
+
+def _nothing() -> None:
+    """Nobody needs to know."""
 
 
 class Peek(Protocol):
@@ -25,14 +29,26 @@ class Peek(Protocol):
 
 
 class RunningTurn:
-    """A turn under way: listen to it, or leave it."""
+    """A turn under way: listen to it, or leave it.
 
-    def __init__(self, gate: Peek, channel: Channel | None = None) -> None:
-        self._gate = gate
+    `patience` is how many seconds a stream that has begun goes on, or is kept, without a listener; `given_up`
+    is called when nobody may come any more.
+    """
+
+    def __init__(
+        self,
+        gate: Peek,
+        channel: Channel | None = None,
+        patience: float = 0.0,
+        given_up: Callable[[], None] = _nothing,
+    ) -> None:
+        self._gate, self._patience, self._given_up = gate, patience, given_up
         self._peeked: RateLimit | None = None
         self.grant: Grant | None = None
         self._task: asyncio.Task[None] | None = None
+        self._alone: asyncio.TimerHandle | None = None
         self.channel = channel or Channel()
+        self.first = self.channel.listen()
         self.turn: OpenTurn | None = None
         self.reason: BaseException | None = None
         self.holds: list[Hold] = []
@@ -50,14 +66,42 @@ class RunningTurn:
                 self.turn.reason = reason
                 self._task.cancel()
 
-    def leave(self) -> None:
-        """The listener goes; a turn still running ends as `client_gone`."""
+    def listen(self, after: int) -> Ear:
+        """Listen beside whoever listens, or in their place, from after the event of this number.
+
+        Raises:
+            NotFound: there is nothing to hear, or what comes next is not kept.
+        """
+        if isinstance(self.reason, ClientGone):
+            raise NotFound("The turn was given up.")
+        ear = self.channel.listen(after)
+        self._wait_no_more()
+        return ear
+
+    def leave(self, ear: Ear | None = None) -> None:
+        """A listener goes: this one, or the first.
+
+        A turn that nobody listens to ends as `client_gone`: at once, or after its patience where somebody who
+        heard it begin may come again.
+        """
+        (ear or self.first).leave()
+        if self.channel.listeners or self._alone:
+            return
+        if self._patience and self.streamed and self.channel.said:
+            self._wait()
+        else:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Nobody comes any more: end it, where it is not over, and let go of what is kept."""
+        self._wait_no_more()
         self.end(ClientGone())
         self.channel.leave()
+        self._given_up()
 
     async def hear(self) -> Event | None:
         """What is said next; None when the turn is over."""
-        return await self.channel.hear()
+        return await self.first.hear()
 
     async def ended(self) -> TurnRecord:
         """Wait for the record; the wait may be cancelled, the turn is not."""
@@ -71,6 +115,11 @@ class RunningTurn:
     def record(self) -> TurnRecord | None:
         """The record, once the turn is over."""
         return self.turn.record if self.turn else None
+
+    @property
+    def caller(self) -> Caller | None:
+        """Who asked, as far as that is known."""
+        return self.turn.opening.caller if self.turn else None
 
     @property
     def answer(self) -> Answer | None:
@@ -99,3 +148,18 @@ class RunningTurn:
             await self.grant.close(tokens, record.charged_micros)
         elif record and record.opening.caller and not record.opening.rate_limit:
             self._peeked = await self._gate.peek(record.opening.caller)
+
+    def finish(self) -> None:
+        """Nothing more will be said; whoever is waited for has all the time again to come and hear it."""
+        self.channel.finish()
+        if self._alone:
+            self._wait_no_more()
+            self._wait()
+
+    def _wait(self) -> None:
+        self._alone = asyncio.get_running_loop().call_later(self._patience, self.give_up)
+
+    def _wait_no_more(self) -> None:
+        if self._alone:
+            self._alone.cancel()
+            self._alone = None

@@ -7,6 +7,7 @@ import asyncio
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from logging import ERROR
 from typing import Protocol, cast
 
@@ -21,6 +22,7 @@ from service.agent.loop import Agent, converse
 from service.agent.memory import Memory, Talk, Topic
 from service.agent.model import Prompt
 from service.agent.places import Places
+from service.agent.resuming import Resuming
 from service.agent.running import RunningTurn
 from service.errors import RateLimited, Refusal, ShutDown, ShuttingDown, TurnTimeout
 from service.limits.need import Need
@@ -80,8 +82,9 @@ class Claim(Hold, Protocol):
 class Terms(Struct, frozen=True, kw_only=True):
     """What every turn of this service is run under. Times are seconds.
 
-    `delay`, which is part of the grace, is how long turns are still taken once a stop was asked for, and
-    `places` how many turns may be under way.
+    `patience` is how long a stream waits for a client that lost it; 0: not at all. `delay`, which is part of
+    the grace, is how long turns are still taken once a stop was asked for, and `places` how many turns may be
+    under way.
     """
 
     system: str
@@ -89,6 +92,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     grace: float
     delay: float = 0.0
     places: int = 256
+    patience: float = 0.0
 
 
 class Turns:
@@ -107,6 +111,7 @@ class Turns:
         self._keeping: Keeping = keeping or Unkept()
         self.memory, self._settlement = memory, Settlement()
         self._running: dict[asyncio.Task[None], RunningTurn] = {}
+        self.resuming = Resuming()
         self.places = Places(terms.places)
         self.leaving = self.stopping = False
         self._delay, self._hurried = min(terms.delay, terms.grace), asyncio.Event()
@@ -114,11 +119,20 @@ class Turns:
 
     def start(self, ask: Ask) -> RunningTurn:
         """Run a turn in a task of its own."""
-        running = RunningTurn(self._gate, Channel(self._keeping.begun))
+        running = self._open(ask.turn_id)
         task = asyncio.create_task(self._run(running, ask), name=f"turn {ask.turn_id}")
         self._running[task] = running
         task.add_done_callback(self._running.pop)
         running.begin(task)
+        return running
+
+    def _open(self, turn_id: str) -> RunningTurn:
+        if not self._terms.patience:
+            return RunningTurn(self._gate, Channel(self._keeping.begun))
+        channel = Channel(self._keeping.begun, self.resuming)
+        given_up = partial(self.resuming.drop, turn_id)
+        running = RunningTurn(self._gate, channel, self._terms.patience, given_up)
+        self.resuming.begin(turn_id, running)
         return running
 
     def turn_away(self, turn_id: str, route: str, client_request_id: str | None, why: Refusal) -> TurnRecord:
@@ -176,7 +190,8 @@ class Turns:
             await self._keeping.ended()
             await self._settlement.settle(running.holds, running.answer)
         finally:
-            running.channel.finish()
+            running.finish()
+            self.resuming.end(ask.turn_id, running)
 
     async def _to_record(self, running: RunningTurn, ask: Ask) -> None:
         try:

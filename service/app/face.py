@@ -28,10 +28,12 @@ from service.web import (
     health,
     limits,
     problems,
+    resumed,
     usage,
     verification,
 )
 from service.web.acquaintances import Acquaintances
+from service.web.ask import Identify
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
@@ -42,6 +44,7 @@ from service.web.scanning import Scanning
 from service.web.schema import page as schema
 from service.web.server_span import traced
 from service.web.session import credentials_of
+from service.web.stall import impatient
 from service.web.threshold import Threshold
 from service.web.verification import Verifying
 from telemetry.record import Caller
@@ -68,10 +71,9 @@ def build_app(
     door = doors.who
     desk = Desk(partial(_who, door), records.note, microseconds)
     met = Acquaintances()
-    keys = Keys(database.idempotency, settings.model.turn_timeout_ms)
     litestar = Litestar(
         route_handlers=[
-            chat.route(turns, met.remembering(door.identify), keys, settings),
+            *_chatting(settings, turns, met.remembering(door.identify), database, desk),
             *_asking(turns, database, Cursors(derived.cursor), desk),
             *limits.routes(doors.gate, partial(_known, database, derived), desk),
             *_proving(database, Cursors(derived.cursor), desk, records.sealing, settings.database_url),
@@ -85,7 +87,19 @@ def build_app(
         openapi_config=None,
         request_max_body_size=chat.MAX_BODY,
     )
-    return traced(Envelope(Threshold(litestar, turns, met)), litestar)
+    face = traced(Envelope(Threshold(litestar, turns, met)), litestar)
+    return impatient(face, settings.streams.stall_ms / 1000)
+
+
+def _chatting(
+    settings: Settings, turns: Turns, identify: Identify, database: Database, desk: Desk
+) -> list[HTTPRouteHandler]:
+    """The routes of turns."""
+    keys = Keys(database.idempotency, settings.model.turn_timeout_ms)
+    return [
+        chat.route(turns, identify, keys, settings),
+        resumed.route(turns.resuming, desk, settings.streams.keepalive_ms / 1000),
+    ]
 
 
 def _consoles(settings: Settings, door: Authenticator, desk: Desk) -> list[HTTPRouteHandler]:

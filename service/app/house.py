@@ -123,6 +123,7 @@ def build_turns(
             system=settings.model.system_prompt,
             deadline=settings.model.turn_timeout_ms / 1000,
             grace=settings.shutdown_grace_ms / 1000,
+            patience=settings.streams.resume_ms / 1000,
             delay=settings.shutdown_delay_ms / 1000,
             places=settings.max_turns,
         ),

@@ -39,7 +39,7 @@ def route(turns: Turns, identify: Identify, keys: Keys, settings: Settings) -> H
         ask = HttpAsk(identity, _headers(request, origin.of(request.scope)), body, settings, identify, keys)
         if before := await ask.given_before():
             return Replay(before.told, await turns.standing(before.caller), streamed=before.streamed)
-        return Listening(turns.start(ask), identity)
+        return Listening(turns.start(ask), identity, settings.streams.keepalive_ms / 1000)
 
     return chat
 

@@ -1,45 +1,60 @@
-"""The response to a chat request: listens to the turn, says what it hears, and leaves with the client.
+"""The response to whoever listens to a turn: says what it hears, and leaves with the client.
 
 Holds its headers until the model's first content, so that a failure before it has a real status.
 """
 
 import asyncio
+from collections.abc import Mapping
 
 import msgspec
 from litestar.types import Receive, Scope, Send
 
+from service.agent.channel import Ear
 from service.agent.events import Event
 from service.agent.running import RunningTurn
 from service.web import answer, sse
 from service.web.identity import Identity
 from service.web.problems import Problem, problem_of
 from service.web.reply import JSON, STREAM, Reply
-from telemetry.record import TurnRecord
+from telemetry.record import Outcome, TurnRecord
 
 SILENCE = 15.0
 """Seconds after which a comment says that the stream is alive."""
 
 
 class Listening:
-    """An ASGI application for one turn."""
+    """An ASGI application for one turn: for whoever began it, or with `ear` for who takes it up again.
 
-    def __init__(self, running: RunningTurn, identity: Identity) -> None:
-        self._running, self._identity = running, identity
+    `headers` are the answer's own beside those of its form; None: how the caller stands with the limits.
+    `silence` is the seconds between two comments.
+    """
+
+    def __init__(
+        self,
+        running: RunningTurn,
+        identity: Identity,
+        silence: float = SILENCE,
+        ear: Ear | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._running, self._identity, self._silence = running, identity, silence
+        self._ear, self._headers = ear or running.first, headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; whatever happens here, the turn is over when this returns, and the span knows it."""
         del scope
-        watch = asyncio.create_task(_leave_with_client(receive, self._running), name="disconnect")
+        watch = asyncio.create_task(self._leave_with_client(receive), name="disconnect")
         try:
             await self._answer(Reply(send))
         finally:
             watch.cancel()
-            self._running.leave()
+            self._running.leave(self._ear)
             await self._running.ended()
 
     async def _answer(self, reply: Reply) -> None:
-        first = await self._running.hear()
-        if first is None:
+        if self._ear.place:
+            await self._stream(reply)
+        elif (first := await self._ear.hear()) is None:
             await self._answer_without_content(reply)
         elif self._running.streamed:
             await self._stream(reply, first)
@@ -49,39 +64,46 @@ class Listening:
     async def _answer_without_content(self, reply: Reply) -> None:
         record = await self._running.ended()
         if problem := self._problem(record):
-            await reply.whole(problem.status, {**self._limits(), **problem.headers}, problem.encoded())
+            await reply.whole(problem.status, {**self._own(), **problem.headers}, problem.encoded())
 
     async def _whole(self, reply: Reply) -> None:
-        while await self._running.hear() is not None:
+        while await self._ear.hear() is not None:
             pass
         record = await self._running.ended()
         if problem := self._problem(record):
-            await reply.whole(problem.status, {**self._limits(), **problem.headers}, problem.encoded())
+            await reply.whole(problem.status, {**self._own(), **problem.headers}, problem.encoded())
         else:
             told = msgspec.json.encode(answer.whole(record, self._running.channel.text))
-            await reply.whole(200, {**self._limits(), **JSON}, told)
+            await reply.whole(200, {**self._own(), **JSON}, told)
 
-    async def _stream(self, reply: Reply, first: Event) -> None:
-        frames = sse.Frames()
-        await reply.begin(200, {**self._limits(), **STREAM})
-        event: Event | None = first
+    async def _stream(self, reply: Reply, event: Event | None = None) -> None:
+        """Begin with an event that was heard, or at once where the head is not waited for any more."""
+        frames = sse.Frames(self._ear.place - (1 if event else 0))
+        await reply.begin(200, {**self._own(), **STREAM})
+        event = event or await self._next(reply)
         while event is not None:
             await reply.more(frames.of(event))
             event = await self._next(reply)
-        record = await self._running.ended()
-        problem = self._problem(record)
-        last = frames.frame("error", problem.body) if problem else frames.frame("done", answer.done(record))
-        await reply.end(last)
+        await reply.end(await self._last(frames))
 
     async def _next(self, reply: Reply) -> Event | None:
         """The next event, with a comment for each silence before it."""
-        hearing = asyncio.ensure_future(self._running.hear())
-        try:
-            while not (await asyncio.wait((hearing,), timeout=SILENCE))[0]:
+        while True:
+            try:
+                async with asyncio.timeout(self._silence):
+                    return await self._ear.hear()
+            except TimeoutError:
                 await reply.more(sse.COMMENT)
-            return await hearing
-        finally:
-            hearing.cancel()
+
+    async def _last(self, frames: sse.Frames) -> bytes:
+        """The terminal event; nothing for a listener who was left behind, and did not hear all before it."""
+        if self._ear.place < self._running.channel.said:
+            return b""
+        record = await self._running.ended()
+        if record.outcome is Outcome.CLIENT_GONE:
+            return b""
+        problem = self._problem(record)
+        return frames.frame("error", problem.body) if problem else frames.frame("done", answer.done(record))
 
     def _problem(self, record: TurnRecord) -> Problem | None:
         """What went wrong; None for an answer, and for a client who is not there to read it."""
@@ -89,12 +111,11 @@ class Listening:
             return None
         return problem_of(record.failure, self._identity, record.opening.rate_limit)
 
-    def _limits(self) -> dict[str, str]:
-        return answer.limit_headers(self._running.standing)
+    def _own(self) -> Mapping[str, str]:
+        return answer.limit_headers(self._running.standing) if self._headers is None else self._headers
 
-
-async def _leave_with_client(receive: Receive, running: RunningTurn) -> None:
-    """See the disconnect where it reliably shows: in `receive`."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    running.leave()
+    async def _leave_with_client(self, receive: Receive) -> None:
+        """See the disconnect where it reliably shows: in `receive`."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._running.leave(self._ear)

@@ -15,10 +15,10 @@ COMMENT = b": still here\n\n"
 
 
 class Frames:
-    """Makes the frames of one stream."""
+    """Makes the frames of one stream, from after the one of this id."""
 
-    def __init__(self) -> None:
-        self._last = 0
+    def __init__(self, last: int = 0) -> None:
+        self._last = last
 
     def frame(self, event: str, data: Mapping[str, Any]) -> bytes:
         """One frame; JSON has no line breaks, so its data is one line."""

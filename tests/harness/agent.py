@@ -192,7 +192,7 @@ class FakeTools:
 
 
 class TurnHouse:
-    """Turns over a model; `records` are those of every turn that is over."""
+    """Turns over a model; `records` are those of every turn that is over, `terms` what they are run under."""
 
     def __init__(
         self,
@@ -201,9 +201,8 @@ class TurnHouse:
         *,
         gate: FakeGate | None = None,
         rounds: int = 3,
-        deadline: float = 30.0,
-        grace: float = 0.0,
         conversations: Any = None,
+        **terms: float,
     ) -> None:
         self.sink = MemorySink()
         self.conversations = conversations or FakeConversations()
@@ -211,7 +210,7 @@ class TurnHouse:
             Recorder(guard([("memory", self.sink)]), ending_of),
             gate or FakeGate(),
             Agent(model, tools or FakeTools(), Prices.load(), rounds),
-            Terms(system="be brief", deadline=deadline, grace=grace),
+            Terms(system="be brief", **{"deadline": 30.0, "grace": 0.0, **terms}),
             Memory(self.conversations, microseconds),
         )
 

@@ -71,6 +71,19 @@ def stream(
     return Stream(_client(service, key, headers), {"message": message, "stream": True, **extra})
 
 
+def resume(
+    service: Reachable,
+    turn_id: str,
+    after: int | str | None = None,
+    *,
+    key: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> "Stream":
+    """Go on with a turn's stream after the event of this id; None asks for all of it."""
+    last = {} if after is None else {"Last-Event-ID": str(after)}
+    return Stream(_client(service, key, last | dict(headers or {})), None, f"{ROUTE}/{turn_id}/events")
+
+
 class Stream:
     """One answer as it arrives: iterate for its events. A context manager; leaving closes the connection.
 
@@ -78,12 +91,12 @@ class Stream:
     status is not 200 there are no events, and `problem()` is the body.
     """
 
-    def __init__(self, client: httpx.Client, body: Mapping[str, Any]) -> None:
+    def __init__(self, client: httpx.Client, body: Mapping[str, Any] | None, route: str = ROUTE) -> None:
         self.events: list[Event] = []
         self._parser = Parser()
         with ExitStack() as opened:
             opened.enter_context(client)
-            self.response = opened.enter_context(client.stream("POST", ROUTE, json=body))
+            self.response = opened.enter_context(client.stream("POST" if body else "GET", route, json=body))
             self._opened = opened.pop_all()
         self._pieces = self.response.iter_bytes()
 

@@ -95,6 +95,11 @@ def test_a_question_is_answered(typed, answer):
     assert 0 < answer.cost < 1
 
 
+def test_a_stream_of_nobody_is_not_taken_up(typed, answer):
+    gone = typed.parsed("resume_chat", answer.id, last_event_id="1", status=404)
+    assert gone.code is typed.models.Code.NOT_FOUND
+
+
 def test_a_conversation_is_found_read_and_hidden(typed, answer):
     page = typed.parsed("list_conversations", limit=200)
     assert answer.conversation_id in [each.id for each in page.conversations]

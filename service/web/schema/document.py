@@ -40,12 +40,24 @@ OF_SUCCESS = {
 }
 CHAT = "chat"
 """The one operation that an Idempotency-Key makes safe to repeat."""
+RESUME = "resumeChat"
+"""The one that goes on from an event."""
 IDEMPOTENCY_KEY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "Any text of the client's own; the same for repetitions of one request.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
 }
+
+
+LAST_EVENT_ID: Json = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "The id of the event that was heard last; none: from the first.",
+    "schema": {"type": "string", "pattern": "^[0-9]{1,9}$"},
+}
+HEARD = "There is nothing more to come."
+"""What a 204 of a stream says."""
 
 
 def document() -> Json:
@@ -79,16 +91,20 @@ def _operation(each: Operation) -> Json:
         "tags": [each.tag],
         "summary": each.summary,
         "security": [] if each.open else [{"bearer": []}, {"session": []}],
-        "parameters": [*_path_parameters(each.path), *_query_parameters(each.query)],
-        "responses": {str(each.gives): _success(each), **_readiness(each), **_problems(each)},
+        "parameters": [*_path_parameters(each.path), *_query_parameters(each.query), *_headers_of(each)],
+        "responses": {str(each.gives): _success(each), **_besides(each), **_problems(each)},
     }
     if each.description:
         told["description"] = each.description
     if each.body:
-        told["parameters"] += [IDEMPOTENCY_KEY] if each.id == CHAT else []
         content = {"schema": type_of(each.body), "example": EXAMPLES[f"{each.id} request"]}
         told["requestBody"] = {"required": True, "content": {JSON: content}}
     return told
+
+
+def _headers_of(each: Operation) -> list[Json]:
+    """Headers that a client may send."""
+    return {CHAT: [IDEMPOTENCY_KEY], RESUME: [LAST_EVENT_ID]}.get(each.id, [])
 
 
 def _path_parameters(path: str) -> Iterator[Json]:
@@ -134,8 +150,10 @@ def _content(each: Operation, media: str) -> Json:
     return told if example is None else told | {"example": example}
 
 
-def _readiness(each: Operation) -> Json:
-    """The one answer besides 200 that is no problem."""
+def _besides(each: Operation) -> Json:
+    """Answers besides 200 that are no problems."""
+    if each.id == RESUME:
+        return {"204": {"description": HEARD, "headers": _headers(*ALWAYS)}}
     if each.id != "getReadiness":
         return {}
     told = _success(each) | {"description": "The service is about to end, or cannot serve."}

@@ -75,6 +75,16 @@ CHAT = (
     Code.TURN_TIMEOUT,
 )
 
+STREAMED = (
+    Code.UPSTREAM_RATE_LIMITED,
+    Code.UPSTREAM_ERROR,
+    Code.UPSTREAM_OVERLOADED,
+    Code.UPSTREAM_TIMEOUT,
+    Code.TURN_TIMEOUT,
+    Code.SHUTTING_DOWN,
+)
+"""How a turn may end whose stream has not begun when somebody comes to hear it."""
+
 ERASING = (
     *KNOWN,
     Code.FORBIDDEN,
@@ -92,6 +102,13 @@ body does not say, the answer comes as server-sent events, unless the operator h
 with its own status, after it an `error` event. Unknown fields are refused by name. An `Idempotency-Key` of
 1 to 255 printable characters makes a repetition safe for 24 hours: the same key and body give the same
 answer again, at no cost."""
+
+RESUMING = """\
+For the caller of the turn only; whatever else it is, it is not found. Where the operator has set a time for
+which lost streams go on (`AGENT_STREAM_RESUME_MS`; none unless set), the stream goes on after the event whose
+id `Last-Event-ID` has, or from its first event: the same ids, the same events, none twice and none left out.
+Several may listen. It is kept for that time after it was left or has ended, up to 1 MiB, in the process that
+began it; 404 where the next event is not kept any more, 204 where the terminal event was heard already."""
 
 EXPORTING = """\
 For AUDIT_HEAD and AUDITOR. All events that are meant and were sealed when the export began, newest first.
@@ -117,6 +134,16 @@ OPERATIONS: tuple[Operation, ...] = (
         body=ChatBody,
         media={JSON: Answer, "text/event-stream": str},
         refuses=CHAT,
+    ),
+    Operation(
+        id="resumeChat",
+        method="get",
+        path="/api/v1/agent/chat/{turnId}/events",
+        tag="chat",
+        summary="Go on with a stream that was lost",
+        description=RESUMING,
+        media={"text/event-stream": str},
+        refuses=(*KNOWN, Code.NOT_FOUND, *STREAMED),
     ),
     Operation(
         id="listConversations",
@@ -292,6 +319,7 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 WORDS = {
+    "turnId": "The id of a turn, which `X-Request-Id` and the event `turn` have.",
     "conversationId": "The id of a conversation, a UUID.",
     "eventId": "The id of an audit event.",
     "subject": "A user's name; a slash in it is percent-encoded.",

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
+from config.settings import Streams
 from service.agent.model import ContentBegan, TextPiece, ToolUse
 from service.agent.scripted import Pause, ScriptedModel, begin, say, use
 from service.errors import UpstreamFailed, UpstreamOverloaded, UpstreamRateLimited
-from service.web import listening
 from telemetry.record import Decision, Outcome
 from tests.harness.agent import ALLOWED, FakeGate, FakeTools
 from tests.harness.sse import Parser
@@ -154,10 +154,10 @@ async def test_a_service_that_stops_takes_no_turn(web):
     assert response.headers["retry-after"] == "1"
 
 
-async def test_silence_is_filled_with_comments(web, monkeypatch):
-    monkeypatch.setattr(listening, "SILENCE", 0.01)
+async def test_silence_is_filled_with_comments(web):
     silent = Pause(lambda: asyncio.sleep(0.1))
-    app = await web(ScriptedModel((*begin(), ContentBegan(), TextPiece("a"), silent, *say("b"))))
+    model = ScriptedModel((*begin(), ContentBegan(), TextPiece("a"), silent, *say("b")))
+    app = await web(model, streams=Streams(keepalive_ms=10))
     parser = Parser()
     events = parser.feed((await app.ask(stream=True)).content)
     assert [event.event for event in events] == ["turn", "text", "text", "done"]
