@@ -26,6 +26,7 @@ from service.app.face import Doors, build_app
 from service.app.limiting import open_gate
 from service.app.reload import Reload
 from service.auth.authenticator import Authenticator
+from service.app.leaving import Leave
 from service.auth.derive import Derived
 from service.auth.keys import KeyDoor
 from service.auth.sessions import Sessions
@@ -58,8 +59,12 @@ class House(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, root: Secret, base_url: str | None) -> AsyncGenerator[House]:
-    """Open everything in order; on the way out close it in reverse. `base_url` is the model's API.
+async def open_house(
+    settings: Settings, root: Secret, base_url: str | None, leave: Leave
+) -> AsyncGenerator[House]:
+    """Open everything in order; on the way out close it in reverse, in the time that is left.
+
+    `base_url` is the model's API.
 
     Raises:
         DatabaseError, UnknownSink, SettingsError: the service cannot start.
@@ -71,7 +76,7 @@ async def open_house(settings: Settings, root: Secret, base_url: str | None) -> 
         sealing = await records.build_sealing(settings, database, derived)
         rooms.push_async_callback(sealing.close)
         sinks = records.build_sinks(settings, database, derived, sealing)
-        await records.start(sinks, rooms)
+        await records.start(sinks, rooms, leave.within)
         await records.keep_up(settings, database, sealing, rooms)
         watch, audited = model_watch(settings), records.audit_of(sinks)
         gate = await open_gate(settings, database, audited, rooms, derived.pseudonym)

@@ -4,7 +4,7 @@ Refuses to start the sinks itself but in their order, and to let one that does n
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from logging import WARNING
@@ -91,16 +91,16 @@ def _tell(sinks: Sequence[Guarded], record: TurnRecord) -> None:
         each.closed(record)
 
 
-async def start(sinks: Mapping[str, Sink], rooms: AsyncExitStack) -> None:
-    """Start them in order; each stops when the rooms are left."""
+async def start(sinks: Mapping[str, Sink], rooms: AsyncExitStack, within: Callable[[float], float]) -> None:
+    """Start them in order; each stops when the rooms are left, `within` says in what time."""
     for name, sink in sinks.items():
         await sink.start()
-        rooms.push_async_callback(_stop, name, sink)
+        rooms.push_async_callback(_stop, name, sink, within)
 
 
-async def _stop(name: str, sink: Sink) -> None:
+async def _stop(name: str, sink: Sink, within: Callable[[float], float]) -> None:
     try:
-        async with asyncio.timeout(SINK_STOP_SECONDS):
+        async with asyncio.timeout(within(SINK_STOP_SECONDS)):
             await sink.stop()
     except Exception as error:  # noqa: BLE001 - a sink that does not stop must not stop the others
         log.say(names.SINK_FAILED, WARNING, sink=name, verb="stop", error=words_of(error))

@@ -22,6 +22,7 @@ from service.workers import Foreman, Seat
 from telemetry import log, providers
 
 if TYPE_CHECKING:
+    from service.app.leaving import Leave
     from service.app.reload import Read
 
 SIMULATED = "Model: simulator (ANTHROPIC_API_KEY asks a real one; markers: parley simulate --help)"
@@ -104,14 +105,19 @@ def _work(settings: Settings, read: "Read", seat: Seat | None = None, root: Secr
     if seat:
         seat.count_ended()
         providers.hasten()  # it may not last until the next export, and the count is of those that did not
-    try:
-        asyncio.run(_serve(settings, root or state.root(settings), read, seat))
-    finally:
-        providers.stop()
+    from service.app.leaving import Leave  # noqa: PLC0415 - as the server
+
+    leave = Leave(settings.shutdown_grace_ms / 1000)
+    with asyncio.Runner() as runner:
+        try:
+            runner.run(_serve(settings, root or state.root(settings), read, leave, seat))
+            leave.settle()
+        finally:
+            providers.stop(leave.within(2.0))  # before threads are waited for: one that hangs keeps nothing
     return 0
 
 
-async def _serve(settings: Settings, root: Secret, read: "Read", seat: Seat | None) -> None:
+async def _serve(settings: Settings, root: Secret, read: "Read", leave: "Leave", seat: Seat | None) -> None:
     # costs a second that other commands need not spend
     from service import server  # noqa: PLC0415 - as above
 
@@ -123,7 +129,7 @@ async def _serve(settings: Settings, root: Secret, read: "Read", seat: Seat | No
         else:
             seat.say_ready()
 
-    await server.serve(settings, root, ready, read, seat)
+    await server.serve(settings, root, ready, read, leave, seat)
 
 
 async def _greet(settings: Settings, house: Any, address: str) -> None:

@@ -12,7 +12,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from config.settings import Settings
 from service.agent.turns import Turns
-from service.errors import InvalidRequest, ServiceError, TooLarge
+from service.errors import InvalidRequest, RequestTimeout, ServiceError, TooLarge
 from service.web.acquaintances import whom_of
 from service.web.address import Origin
 from service.web.ask import Headers, HttpAsk, Identify
@@ -56,9 +56,11 @@ def _headers(request: Request[Any, Any, Any], address: str) -> Headers:
 
 
 async def _body(request: Request[Any, Any, Any]) -> bytes | ServiceError | None:
-    """Read the body: one too large is a refusal that the turn records, one that never came whole is None."""
+    """Read it: one too large or too slow is a refusal that the turn records; None where it broke off."""
     try:
         return await request.body()
+    except RequestTimeout as error:
+        return error
     except HTTPException as error:
         if error.status_code == TOO_LARGE:
             return TooLarge(f"The body is larger than {MAX_BODY} bytes.")

@@ -13,7 +13,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from msgspec import Struct
 from opentelemetry import trace
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.trace import Status, StatusCode, format_trace_id
 
 from service.errors import (
     InvalidRequest,
@@ -26,7 +26,7 @@ from service.errors import (
     text_of,
 )
 from service.web.identity import Identity, identity_of
-from telemetry import log, names, spans
+from telemetry import ids, log, names, spans
 from telemetry.failure import Category, Code, Failure
 from telemetry.log import Line
 from telemetry.record import Caller, RateLimit
@@ -118,6 +118,22 @@ def problem_of(failure: Failure, identity: Identity, limit: RateLimit | None = N
         "errors": [{"field": each.field, "message": each.message} for each in failure.fields],
     }
     return Problem(status, {"content-type": MEDIA_TYPE} | _headers(failure, status), body)
+
+
+def alone(error: ServiceError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body of an answer to what never became a request: it has an identity of its own."""
+    trace_id = format_trace_id(ids.mint_span().get_span_context().trace_id)
+    identity = Identity(request_id=ids.uuid7(), trace_id=trace_id)
+    problem = problem_of(classify(error), identity)
+    body = problem.encoded()
+    headers = {
+        **problem.headers,
+        "content-length": str(len(body)),
+        "x-request-id": identity.request_id,
+        "x-trace-id": trace_id,
+        "cache-control": "no-store",
+    }
+    return problem.status, [(name.encode(), value.encode()) for name, value in headers.items()], body
 
 
 def _headers(failure: Failure, status: int) -> dict[str, str]:

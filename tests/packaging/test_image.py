@@ -16,8 +16,7 @@ from packaging.utils import parse_wheel_filename
 
 from config import SettingsError, load
 from config.env import KNOWN
-from service import server
-from service.app import records
+from service.app import leaving
 from service.cli import commands, serve
 from tests.packaging.archive import PROJECT, ROOT, tracked
 from tests.packaging.image import (
@@ -188,7 +187,7 @@ def test_its_port_is_the_one_it_listens_on(image):
 def test_it_ends_by_a_signal_the_service_hears_and_in_time(image):
     grace = int(variables(image)["AGENT_SHUTDOWN_GRACE_MS"]) / 1000
     assert one(image, "STOPSIGNAL") == "SIGTERM"
-    assert grace + server.EXTRA_SECONDS + records.SINK_STOP_SECONDS < STOP_SECONDS
+    assert grace + leaving.REST < STOP_SECONDS
 
 
 @pytest.mark.parametrize("stage", [0, 1])

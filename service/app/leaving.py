@@ -1,0 +1,64 @@
+"""The time that is left once the end was asked for; when it is over the process ends, whatever still runs.
+
+Refuses to wait for a thread that hangs, a database or a collector that is silent: what was not written to its
+last place is in the journal, and the next start brings it there.
+"""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+REST = 1.0
+"""Seconds after the grace in which all is over."""
+LEAST, SPARE = 0.1, 0.2
+"""Seconds that each who closes has at least, and that are kept for those who come after."""
+LOOK = 0.02
+WORDS = "parley: the stop took too long; what is not in the database is in the journal\n"
+
+IN_ORDER, CUT_SHORT = 0, 1
+
+
+class Leave:
+    """Asked for by a signal's handler: nothing here waits for a lock.
+
+    Args:
+        grace: Seconds that turns have.
+        end: Ends the process with an exit code, at once.
+    """
+
+    def __init__(self, grace: float, end: Callable[[int], None] = os._exit) -> None:
+        self._grace, self._end = grace, end
+        self._until: float | None = None
+        self._code = CUT_SHORT
+        self._asked = threading.Lock()
+        self._asked.acquire()
+        threading.Thread(target=self._see_to_it, name="last-resort", daemon=True).start()
+
+    def begin(self, *, at_once: bool) -> None:
+        """The end is asked for; again, and at once, it is so much nearer."""
+        begun, now = self._until is not None, time.monotonic()
+        self._until = now + REST + (0.0 if at_once else self._grace) if not begun or at_once else self._until
+        if not begun:
+            self._asked.release()
+
+    def settle(self) -> None:
+        """All that had to be written is: an end that is forced from here on is one in order."""
+        self._code = IN_ORDER
+        if self._until is not None:
+            self._until = min(self._until, time.monotonic() + REST)
+
+    def within(self, seconds: float) -> float:
+        """So many seconds, or what is left of the time."""
+        if self._until is None:
+            return seconds
+        return min(seconds, max(LEAST, self._until - SPARE - time.monotonic()))
+
+    def _see_to_it(self) -> None:
+        self._asked.acquire()
+        while self._until is not None and (left := self._until - time.monotonic()) > 0:
+            time.sleep(min(left, LOOK))
+        if self._code == CUT_SHORT:
+            sys.stderr.write(WORDS)
+        self._end(self._code)
