@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,6 +30,7 @@ SHARED: Final = "HS256"
 ASYMMETRIC: Final = ("EdDSA", "ES256", "RS256")
 PUBLIC_KEYS: Final = ("AGENT_JWT_PUBLIC_KEY", "AGENT_JWT_JWKS_URL")
 MEMORY: Final = "memory://"
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 BUDGET: Final = "AGENT_BUDGET_"
 LONGEST_QUOTE: Final = 60
 LONGEST_NAME: Final = 80
@@ -191,6 +193,7 @@ def _across(readings: Mapping[str, Reading]) -> Iterator[str]:
         yield "ANTHROPIC_API_KEY: missing; set it, or AGENT_SIMULATOR=true to do without"
     yield from _across_tokens(readings)
     yield from _across_limits(readings)
+    yield from _across_alerts(readings)
 
 
 def _across_limits(readings: Mapping[str, Reading]) -> Iterator[str]:
@@ -204,6 +207,15 @@ def _across_limits(readings: Mapping[str, Reading]) -> Iterator[str]:
             each for each in readings if each.startswith(BUDGET) and not _absent(readings[each])
         ):
             yield f"{name}: a budget is kept by the audit; set AGENT_AUDIT_LOGGING_ENABLED=true"
+
+
+def _across_alerts(readings: Mapping[str, Reading]) -> Iterator[str]:
+    webhook, plain = readings["AGENT_ALERT_WEBHOOK"], readings["AGENT_ALERT_WEBHOOK_PLAIN"]
+    if _absent(webhook) or webhook.problem or plain.value:
+        return
+    parts = urlsplit(str(webhook.value))
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        yield "AGENT_ALERT_WEBHOOK: another machine is told over https; or set AGENT_ALERT_WEBHOOK_PLAIN=true"
 
 
 def _across_tokens(readings: Mapping[str, Reading]) -> Iterator[str]:

@@ -40,6 +40,7 @@ MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}"
 ROLE_NAME = r"[A-Z][A-Z0-9_]{0,31}"
 TOOL_NAME = r"[A-Za-z0-9_-]{1,128}"
 PRINTABLE = r"[!-~]{1,1024}"
+SIGNED_BY = r"whsec_(?:[A-Za-z0-9+/]{4}){8,21}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 ANYTHING = r"[^\x00]{1,32000}"
 
 ROLES: Mapping[str, int] = MappingProxyType(
@@ -379,6 +380,35 @@ class Audit(Struct, frozen=True, kw_only=True):
     ] = True
 
 
+class Alerts(Struct, frozen=True, kw_only=True):
+    """What somebody has to look at, told without a stack."""
+
+    webhook: Annotated[
+        str | None,
+        Variable(
+            "AGENT_ALERT_WEBHOOK",
+            "Where alerts are posted to, in the form of Alertmanager's webhooks.",
+            web_address(),
+        ),
+    ] = None
+    secret: Annotated[
+        Secret | None,
+        Variable(
+            "AGENT_ALERT_WEBHOOK_SECRET",
+            "What they are signed by, as Standard Webhooks are; unset: they are not.",
+            hidden("whsec_ and 24 to 64 bytes in base64", SIGNED_BY),
+        ),
+    ] = None
+    plain: Annotated[
+        bool,
+        Variable(
+            "AGENT_ALERT_WEBHOOK_PLAIN",
+            "Whether alerts may go to another machine over http, which anybody between can read.",
+            switch(),
+        ),
+    ] = False
+
+
 class Logs(Struct, frozen=True, kw_only=True):
     """Log lines on stdout."""
 
@@ -535,7 +565,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "Who is told of every turn.",
             listed("distinct names of sinks between commas", r"[A-Za-z][A-Za-z0-9_.-]{0,63}"),
         ),
-    ] = ("audit", "logs", "metrics")
+    ] = ("audit", "logs", "metrics", "alerts")
     telemetry_content: Annotated[
         bool, Variable("AGENT_TELEMETRY_CONTENT", "Whether the text of messages is exported.", switch())
     ] = False
@@ -585,4 +615,5 @@ class Settings(Struct, frozen=True, kw_only=True):
     streams: Streams = Streams()
     audit: Audit = Audit()
     logs: Logs = Logs()
+    alerts: Alerts = Alerts()
     jwt: Jwt = Jwt()

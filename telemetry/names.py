@@ -135,6 +135,8 @@ BUDGET_THRESHOLD = "budget_threshold"  # 50, 80 or 100 % of a budget is spent
 SETTINGS_CHANGED = "settings_changed"  # read again while the service runs: what was taken over
 SETTINGS_REFUSED = "settings_refused"  # something was wrong with them: the old ones hold on
 WORKER_ENDED = "worker_ended"  # without being told to: another takes its place
+ALERT_FIRING = "alert_firing"  # a spike of errors, and where to read what to do
+ALERT_RESOLVED = "alert_resolved"
 FOREIGN = "log"  # a library's own line
 
 LOG_TYPES = (
@@ -142,5 +144,5 @@ LOG_TYPES = (
     SERVICE_STARTED, SERVICE_STOPPED, SINK_FAILED, REQUEST_FAILED, MODEL_UNPRICED, SETTLE_FAILED,
     KEYS_UNFETCHED, JOURNAL_STRANGE, JOURNAL_UNSAFE, JOURNAL_MENDED, AUDIT_CHECKPOINT,
     AUDIT_INVALID, CHECKPOINT_UNTOLD, LIMITS_DEGRADED, LIMITS_RESTORED, BUDGET_THRESHOLD,
-    SETTINGS_CHANGED, SETTINGS_REFUSED, WORKER_ENDED, FOREIGN,
+    SETTINGS_CHANGED, SETTINGS_REFUSED, WORKER_ENDED, ALERT_FIRING, ALERT_RESOLVED, FOREIGN,
 )  # fmt: skip

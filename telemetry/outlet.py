@@ -52,6 +52,11 @@ class Outlet(Generic[T]):
         self._waiting: deque[T] = deque(maxlen=CAPACITY)
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> tuple[T, ...]:
+        """What is owed, the oldest first."""
+        return tuple(self._waiting)
+
     def tell(self, message: T) -> None:
         """Owe it one more."""
         if len(self._waiting) == CAPACITY:

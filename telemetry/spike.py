@@ -46,6 +46,11 @@ class Spike(Struct, frozen=True, kw_only=True):
     floor: int
     share: float = 0
 
+    def summary(self, number: str) -> str:
+        """One sentence with the number, which Prometheus writes as a template."""
+        said = self.category.value.replace("_", " ")
+        return f"{number} {said} errors in {WINDOW}, over three times the hour before."
+
 
 OURS = (Fault.PROVIDER, Fault.SERVICE)
 """What the caller did not do."""

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from service import failpoint
 from service.audit import entries
+from service.audit.balance import Balance
 from service.audit.book import NAME, Book
 from service.audit.drain import BATCH, Drain
 from service.errors import JournalError
@@ -72,6 +73,7 @@ class Clerk:
         self._tried_at = float("-inf")
         self._began = time.monotonic()
         self._failed = False
+        self._balance = Balance(lambda: book.ledger.balance)
 
     def wake(self) -> None:
         """There is something to do."""
@@ -141,6 +143,7 @@ class Clerk:
             await self._inherit()
             self._adopted_at = now
             self.inherited.set()
+        self._balance.look()
         await self.seal()
 
     async def seal(self, *, force: bool = False) -> None:

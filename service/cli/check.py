@@ -87,7 +87,9 @@ def looked(name: str, look: Look) -> Finding:
 
 
 def _looks(settings: Settings) -> Mapping[str, Look]:
-    return {
+    webhook = settings.alerts.webhook
+    told = {"alerts": partial(_reached, webhook, partial(reach.ask_http, direct=True))} if webhook else {}
+    return told | {
         "database": partial(_database, settings.database_url),
         "journal": partial(_journal, Path(settings.audit.journal_dir)),
         "model": partial(_model, settings),

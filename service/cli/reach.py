@@ -16,8 +16,8 @@ class Unreachable(Exception):
     """Nobody answers; the words say why and hold no credential."""
 
 
-def ask_http(url: str) -> None:
-    """Ask for the head of a page, through the proxies that the environment names.
+def ask_http(url: str, *, direct: bool = False) -> None:
+    """Ask for the head of a page, through the proxies that the environment names, or directly.
 
     Raises:
         Unreachable: no HTTP came back.
@@ -26,17 +26,17 @@ def ask_http(url: str) -> None:
         raise Unreachable("not an http or https address")
     request = Request(_without_credentials(url), method="HEAD")  # noqa: S310 - the scheme was just looked at
     try:
-        _opener().open(request, timeout=SECONDS).close()
+        _opener(direct=direct).open(request, timeout=SECONDS).close()
     except URLError as error:
         raise Unreachable(_why(error.reason)) from error
     except (OSError, HTTPException, ValueError) as error:
         raise Unreachable(_why(error)) from error
 
 
-def _opener() -> OpenerDirector:
+def _opener(*, direct: bool) -> OpenerDirector:
     """One that takes any status for an answer: it follows no redirect and raises over none."""
     opener = OpenerDirector()
-    for handler in (ProxyHandler(), HTTPHandler(), HTTPSHandler()):
+    for handler in (ProxyHandler({} if direct else None), HTTPHandler(), HTTPSHandler()):
         opener.add_handler(handler)
     return opener
 

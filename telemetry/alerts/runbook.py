@@ -20,6 +20,8 @@ curl -sG http://127.0.0.1:16686/api/traces --data-urlencode service=parley --dat
      --data-urlencode 'tags={"parley.error.category":"network"}'
 parley trace TRACE_ID
 ```
+Without Prometheus the service itself tells of spikes, of the audit and of budgets, by lines `alert_firing`
+and by AGENT_ALERT_WEBHOOK, under the same names. Skip the queries then, and begin with the commands.
 """
 WIDTH = 118
 

@@ -26,13 +26,11 @@ def alert(spike: Spike) -> Alert:
     expr = f"{now} >= {spike.floor}\nand {now} > {FACTOR} * ({before} or 0 * {now})"
     if spike.share:
         expr += f"\nand {now} > on (job) group_left () {spike.share} * job:parley_served:increase{WINDOW}"
-    said = spike.category.value.replace("_", " ")
-    counted = f'{{{{ $value | printf "%.0f" }}}} {said} errors in {WINDOW}'
     return Alert(
         name=spike.name,
         severity=spike.severity,
         expr=expr,
-        summary=f"{counted}, over three times the hour before.",
+        summary=spike.summary('{{ $value | printf "%.0f" }}'),
         advice=ADVICE[spike.name],
         wait=WAIT,
         keep=KEEP,

@@ -241,6 +241,7 @@ def test_only_secrets_are_read_from_files(name):
 
 def test_the_secrets_are_these():
     assert sorted(SECRETS) == [
+        "AGENT_ALERT_WEBHOOK_SECRET",
         "AGENT_AUDIT_SIGNING_KEY",
         "AGENT_JWT_SECRET",
         "AGENT_SECRET_KEY",
@@ -393,6 +394,46 @@ OTHER_VALUES = {"AGENT_MCP_SERVERS": "x"}
 def test_what_is_unavailable_is_refused(name, garbage):
     (problem,) = problems({name: "\udcff" if garbage else OTHER_VALUES[name]})
     assert problem == f"{name}: not available in this version; leave it unset ({UNAVAILABLE[name]})"
+
+
+@pytest.mark.parametrize(
+    ("url", "plain", "fits"),
+    [
+        ("https://alerts.example/hook", "false", True),
+        ("http://127.0.0.1:9093/hook", "false", True),
+        ("http://[::1]:9093/hook", "false", True),
+        ("http://localhost/hook", "false", True),
+        ("http://alerts.example/hook", "false", False),
+        ("http://127.0.0.1.example/hook", "false", False),
+        ("http://alerts.example/hook", "true", True),
+    ],
+)
+def test_alerts_go_to_other_machines_over_https(url, plain, fits):
+    environ = {"AGENT_ALERT_WEBHOOK": url, "AGENT_ALERT_WEBHOOK_PLAIN": plain}
+    if fits:
+        assert load(environ, None).settings.alerts.webhook == url
+    else:
+        assert named(environ) == ["AGENT_ALERT_WEBHOOK"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", True),
+        ("whsec_" + "A" * 84 + "AA==", True),
+        ("whsec_" + "A" * 88, False),
+        ("whsec_" + "A" * 28, False),
+        ("whsec_" + "A" * 33, False),
+        ("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", False),
+    ],
+    ids=["24 bytes", "64 bytes", "66 bytes", "21 bytes", "no base64", "no prefix"],
+)
+def test_the_alerts_secret_is_a_standard_webhooks_one(text, fits):
+    environ = {"AGENT_ALERT_WEBHOOK_SECRET": text}
+    if fits:
+        assert load(environ, None).settings.alerts.secret == Secret(text)
+    else:
+        assert named(environ) == ["AGENT_ALERT_WEBHOOK_SECRET"]
 
 
 REDIS = {"AGENT_RATE_LIMIT_STORE": "redis://h:6379/0"}

@@ -9,12 +9,14 @@ import resource
 import signal
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests.harness.chat import ask, stream
+from tests.harness.quick_alarm import install
 from tests.harness.redis import Redis
 from tests.harness.service import Service
 from tests.harness.sql import ask as ask_database
@@ -79,7 +81,7 @@ def collect(folder: Path) -> Found:
     found |= dict(from_far_away(folder / "away"))
     found |= dict(on_a_full_disk(folder / "full"))
     found |= dict(on_a_small_budget(folder / "budget"))
-    found |= dict(with_several_workers(folder / "several"))
+    found |= dict(with_several_workers(folder / "several")) | dict(in_a_burst(folder / "burst"))
     found |= dict(of_a_changed_log(folder / "changed"))
     return found
 
@@ -134,6 +136,15 @@ def of_a_changed_log(cwd: Path) -> Iterator[tuple[str, Any]]:
         ask_database(url, "UPDATE audit_event SET role = 'CEO' WHERE log_index = 0")
         got(service, "/api/v1/audit/verify", head)
         yield "lines/audit_invalid", service.wait_for_line(type="audit_invalid")
+
+
+def in_a_burst(cwd: Path) -> Iterator[tuple[str, Any]]:
+    """What is said of a spike of errors, by an alarm that has not minutes but seconds."""
+    settings = install(cwd / "site") | {"AGENT_RATE_LIMIT_ROLES": "AUDITEE=1000"}
+    with Service(cwd, settings) as service, ThreadPoolExecutor(14) as pool:
+        list(pool.map(lambda _: ask(service, "[sim:500]"), range(14)))
+        for kind in ("alert_firing", "alert_resolved"):
+            yield f"lines/{kind}", service.wait_for_line(type=kind)
 
 
 def with_several_workers(cwd: Path) -> Iterator[tuple[str, Any]]:

@@ -158,7 +158,8 @@ class Lives:
 
     def folders(self) -> list[str]:
         """The writers' folders that are there."""
-        return sorted(path.name for path in self.journal.iterdir()) if self.journal.exists() else []
+        there = self.journal.iterdir() if self.journal.exists() else ()
+        return sorted(path.name for path in there if path.name != "alerts")
 
 
 def up(process: Process) -> None:

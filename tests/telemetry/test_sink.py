@@ -51,7 +51,9 @@ def test_a_sink_that_is_not_wanted_is_not_loaded():
 def test_unknown_names_are_refused_all_at_once_with_what_is_installed():
     with pytest.raises(UnknownSink) as caught:
         load(["nope", "logs", "Audit"])
-    assert str(caught.value) == ("AGENT_SINKS: no such sink: nope, Audit; installed: audit, logs, metrics")
+    assert str(caught.value) == (
+        "AGENT_SINKS: no such sink: nope, Audit; installed: alerts, audit, logs, metrics"
+    )
 
 
 def test_a_good_sink_is_told_and_nothing_is_counted():

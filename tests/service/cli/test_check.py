@@ -11,6 +11,7 @@ import pytest
 
 from service.cli import reach
 from service.cli.check import Down, folder
+from tests.harness.hook import Hook
 from tests.harness.model_api import ModelApi
 from tests.harness.otlp import Receiver
 
@@ -125,6 +126,17 @@ def test_everything_that_is_away_is_named_and_no_password_is_shown(parley, nobod
         "otlp_logs": "down",
     }
     assert f"127.0.0.1:{nobody}" in found(said)["model"]["detail"]
+    assert PASSWORD not in said.out + said.err
+
+
+def test_a_webhook_of_alerts_is_asked_whether_it_is_there_and_told_nothing(parley, nobody, monkeypatch):
+    with Hook() as hook:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{nobody}")
+        said = parley("check", "--json", AGENT_ALERT_WEBHOOK=hook.url)
+    assert (said.status, statuses(said)["alerts"], hook.got) == (0, "up", [])
+    away = f"http://user:{PASSWORD}@127.0.0.1:{nobody}/{PASSWORD}"
+    said = parley("check", "--json", AGENT_ALERT_WEBHOOK=away)
+    assert (said.status, statuses(said)["alerts"]) == (1, "down")
     assert PASSWORD not in said.out + said.err
 
 
