@@ -107,6 +107,14 @@ class Model(Struct, frozen=True, kw_only=True):
             text("1 to 32000 characters", ANYTHING),
         ),
     ] = SYSTEM_PROMPT
+    trace_context: Annotated[
+        bool,
+        Variable(
+            "AGENT_MODEL_TRACE_CONTEXT",
+            "Whether the model's API is told which trace asks it: for a gateway of your own.",
+            switch(),
+        ),
+    ] = False
     turn_timeout_ms: Annotated[
         int,
         Variable(

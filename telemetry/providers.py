@@ -9,11 +9,19 @@ import time
 from collections.abc import Generator, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
+from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 from opentelemetry import _logs, metrics, trace
-from opentelemetry.distro import OpenTelemetryConfigurator
+from opentelemetry.context import Context
+from opentelemetry.propagators.textmap import (
+    Getter,
+    Setter,
+    TextMapPropagator,
+    default_getter,
+    default_setter,
+)
 from opentelemetry.sdk.trace import TracerProvider
 
 SIGNALS = ("TRACES", "METRICS", "LOGS")
@@ -42,14 +50,61 @@ def start(environ: MutableMapping[str, str]) -> None:
         TelemetryError: in OpenTelemetry's words.
     """
     settle(environ)
+    choose_propagators()
     if isinstance(trace.get_tracer_provider(), TracerProvider):
         return  # opentelemetry-instrument was here first
+    from opentelemetry.distro import OpenTelemetryConfigurator  # noqa: PLC0415 - loads the propagators
+
     try:
         with _in_words():
             OpenTelemetryConfigurator().configure()  # pyright: ignore[reportUnknownMemberType] - untyped keywords
+        choose_propagators()  # a configuration file has its own
     except Exception as error:
         said_by = "OTEL_CONFIG_FILE" if environ.get("OTEL_CONFIG_FILE") else "OTEL_*"
         raise TelemetryError(f"{said_by}: {error}") from error
+
+
+def choose_propagators() -> None:
+    """Load those of OTEL_PROPAGATORS, before anybody needs them, and see that they always give a context.
+
+    Raises:
+        TelemetryError: one is not installed.
+    """
+    try:
+        from opentelemetry import propagate  # noqa: PLC0415 - it looks for them when it is imported
+    except ValueError as error:
+        raise TelemetryError(f"OTEL_PROPAGATORS: {error}") from error
+    chosen = propagate.get_global_textmap()
+    if not isinstance(chosen, Steady):
+        propagate.set_global_textmap(Steady(chosen))
+
+
+class Steady(TextMapPropagator):
+    """What another propagator does, but that nothing extracted is an empty context.
+
+    OpenTelemetry's own composite of none gives None, which fails every request that is traced.
+    """
+
+    def __init__(self, chosen: TextMapPropagator) -> None:
+        self._chosen = chosen
+
+    def extract(
+        self, carrier: Any, context: Context | None = None, getter: Getter[Any] = default_getter
+    ) -> Context:
+        """The context that came with a request; the given one, or an empty one, where none did."""
+        found: Any = self._chosen.extract(carrier, context, getter)
+        return (context or Context()) if found is None else found
+
+    def inject(
+        self, carrier: Any, context: Context | None = None, setter: Setter[Any] = default_setter
+    ) -> None:
+        """Write the current context, or the given one."""
+        self._chosen.inject(carrier, context, setter)
+
+    @property
+    def fields(self) -> set[str]:
+        """The headers that are written."""
+        return self._chosen.fields
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from service.agent.model import Hear, Piece, Prompt, Reply
 from service.agent.silence import Silence, Silent, Times
 from service.agent.translation import translating
 from service.errors import UpstreamFailed, UpstreamTimeout
+from telemetry import spans
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -37,10 +38,18 @@ KNOWN = {
 
 
 class AnthropicModel:
-    """A Model over HTTP. `base_url` None is the vendor's own."""
+    """A Model over HTTP. `base_url` None is the vendor's own; `traced`: it is told which trace asks it."""
 
-    def __init__(self, api_key: str, base_url: str | None = None, times: Times | None = None) -> None:
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str | None = None,
+        times: Times | None = None,
+        *,
+        traced: bool = False,
+    ) -> None:
         self._api_key, self._base_url, self._times = api_key, base_url or BASE_URL, times or Times()
+        self._traced = traced
         self._client: AsyncAnthropic | None = None
         self._warming = Lock()
         parts = urlsplit(self._base_url)
@@ -78,8 +87,11 @@ class AnthropicModel:
 
     async def _answer(self, prompt: Prompt, hear: Hear, draft: Draft, silence: Silence) -> Reply:
         assert self._client is not None  # noqa: S101 - warm made it
+        further = spans.leading_here() if self._traced else {}
         with translating(draft):
-            stream = await self._client.messages.create(**_arguments(prompt), stream=True)
+            stream = await self._client.messages.create(
+                **_arguments(prompt), stream=True, extra_headers=further
+            )
         async with stream:
             draft.status = stream.response.status_code
             draft.request_id = stream.response.headers.get("request-id")

@@ -94,7 +94,7 @@ async def open_house(
 
 def _model(settings: Settings, base_url: str | None, rooms: AsyncExitStack) -> AnthropicModel:
     """The model, which gets ready while the other rooms are opened."""
-    model = AnthropicModel(_api_key(settings), base_url)
+    model = AnthropicModel(_api_key(settings), base_url, traced=settings.model.trace_context)
     rooms.push_async_callback(model.aclose)
     rooms.push_async_callback(_settled, asyncio.create_task(asyncio.to_thread(model.warm)))
     return model

@@ -78,6 +78,7 @@ def _share(workers: int, settings: Settings, read: "Read") -> int:
     """Be the foreman; in a worker, work."""
     providers.settle(os.environ)  # before what is loaded for all workers reads it
     log.start(settings)
+    providers.choose_propagators()
     from service import server  # noqa: PLC0415 - costs a second that other commands need not spend
     from service.agent import anthropic  # noqa: PLC0415 - as above
     from service.app.reload import change  # noqa: PLC0415 - as above

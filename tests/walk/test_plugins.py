@@ -17,6 +17,7 @@ from tests.harness.service import PROGRAM, Service
 from tests.harness.telling import ending, told, total
 from tests.harness.tree import tree
 from tests.harness.waiting import wait
+from tests.walk.test_distributed import TOLD, gateway
 
 SOURCE = Path(__file__).parent / "plugins"
 BIN = Path(sys.executable).parent
@@ -153,6 +154,17 @@ def test_a_sampler_of_others_chooses_what_is_kept_and_nothing_else_changes(plugg
     assert len(receiver.wait_for_trace(kept["traceId"])) == 3
     assert service.stop() == 0
     assert receiver.spans(other) == []
+
+
+def test_a_propagator_of_others_is_heard_and_spoken(plugged, receiver):
+    with gateway() as upstream:
+        service = plugged(receiver, OTEL_PROPAGATORS="pigeon", ANTHROPIC_BASE_URL=upstream.url, **TOLD)
+        sent = {"x-pigeon": f"{'ab' * 16}.{'cd' * 8}", "traceparent": f"00-{'ef' * 16}-{'cd' * 8}-01"}
+        assert ask(service, "Hello", headers=sent).headers["x-trace-id"] == "ab" * 16
+    spans = receiver.wait_for_trace("ab" * 16)
+    assert {span.parent_id for span in spans if span.kind == "SERVER"} == {"cd" * 8}
+    (chat,) = [span for span in spans if span.kind == "CLIENT"]
+    assert upstream.contexts == [{"x-pigeon": f"{'ab' * 16}.{chat.span_id}"}]
 
 
 def test_what_is_sampled_out_is_still_told_by_row_and_line(plugged, receiver):
