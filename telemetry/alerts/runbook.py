@@ -18,7 +18,7 @@ Written by `python -m telemetry.alerts`: change it there. A section for each ale
 ```sh
 curl -sG http://127.0.0.1:16686/api/traces --data-urlencode service=parley --data-urlencode limit=20 \\
      --data-urlencode 'tags={"parley.error.category":"network"}'
-parley trace TRACE_ID
+parley trace TRACE_ID --jaeger http://127.0.0.1:16686
 ```
 Without Prometheus the service itself tells of spikes, of the audit and of budgets, by lines `alert_firing`
 and by AGENT_ALERT_WEBHOOK, under the same names. Skip the queries then, and begin with the commands.
