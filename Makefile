@@ -9,7 +9,7 @@ MINUTES ?= 10
 # tests run beside each other, a file whole by one of them; more than cores, since many wait for a service
 WORKERS ?= 3
 
-.PHONY: run test stack faults faults-redis check format lock clean
+.PHONY: run test stack faults faults-redis stack-faults check format lock clean
 
 run: $(VENV)/.run
 	@$(BIN)/parley serve
@@ -31,6 +31,11 @@ faults: $(VENV)/.test
 faults-redis: $(VENV)/.test
 	@.ci/debian
 	@$(BIN)/python -m tests.faults.limits_redis $(MINUTES)
+
+# collector and Jaeger away for half a minute and killed; adds up in var/stack.json
+stack-faults: $(VENV)/.test
+	@.ci/debian
+	@$(BIN)/python -m tests.faults.stack $(MINUTES)
 
 # 10 M decisions of adversaries, a flood of 10 M keys: a quarter of an hour
 limits: $(VENV)/.test

@@ -4,6 +4,7 @@ Exports nothing and fails at nothing when no OTEL_* is set. Must run before an i
 """
 
 import logging
+import pkgutil
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, MutableMapping, Sequence
@@ -38,6 +39,22 @@ DEFAULTS = {
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "128",
 }
 
+PATIENCE = {"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "40", "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT": "40"}
+"""Seconds that leave a batch its six tries, the last after about 31, while the collector is away.
+
+OpenTelemetry's 10 leave it four within 7 s: half a minute then loses batch after batch, each of up to 128
+spans; so it loses one. Metrics lose nothing: their next export says all that they count.
+"""
+
+GRPC = "opentelemetry.exporter.otlp.proto.grpc"
+GRPC_EXPORTERS = (
+    "trace_exporter:OTLPSpanExporter",
+    "metric_exporter:OTLPMetricExporter",
+    "_log_exporter:OTLPLogExporter",
+)
+RECONNECT = (("grpc.max_reconnect_backoff_ms", 5_000),)
+"""Channels to one address share a wait before the next try; it would grow to two minutes."""
+
 
 class TelemetryError(Exception):
     """An OTEL_* variable has a value that OpenTelemetry refuses."""
@@ -57,7 +74,9 @@ def start(environ: MutableMapping[str, str]) -> None:
 
     try:
         with _in_words():
-            OpenTelemetryConfigurator().configure()  # pyright: ignore[reportUnknownMemberType] - untyped keywords
+            OpenTelemetryConfigurator().configure(  # pyright: ignore[reportUnknownMemberType] - untyped keywords
+                exporter_args_map=_exporters(environ)
+            )
         choose_propagators()  # a configuration file has its own
     except Exception as error:
         said_by = "OTEL_CONFIG_FILE" if environ.get("OTEL_CONFIG_FILE") else "OTEL_*"
@@ -107,6 +126,14 @@ class Steady(TextMapPropagator):
         return self._chosen.fields
 
 
+def _exporters(environ: Mapping[str, str]) -> Mapping[type, Mapping[str, Any]]:
+    """What exporters are given beside what the environment says."""
+    if not any(each.protocol == "grpc" for each in endpoints(environ)):
+        return {}
+    exporters: list[type] = [pkgutil.resolve_name(f"{GRPC}.{name}") for name in GRPC_EXPORTERS]
+    return {each: {"channel_options": RECONNECT} for each in exporters}
+
+
 @contextmanager
 def _in_words() -> Generator[None]:
     """Whatever OpenTelemetry logs goes to stderr as a line for people: our own log has not begun yet."""
@@ -136,6 +163,8 @@ def settle(environ: MutableMapping[str, str]) -> None:
     if not environ.get("OTEL_CONFIG_FILE"):
         for signal in SIGNALS:
             _settle_signal(environ, signal)
+        for name, seconds in PATIENCE.items():
+            _settle(environ, name, environ.get("OTEL_EXPORTER_OTLP_TIMEOUT") or seconds)
 
 
 def _settle(environ: MutableMapping[str, str], name: str, value: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from telemetry import providers
 from tests.harness.otlp import Mode, Receiver
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +94,32 @@ def test_providers_that_were_there_first_stay():
         "\ntheirs = TracerProvider(); trace.set_tracer_provider(theirs)" + SAY
     )
     assert told(code + TELL.format("trace.get_tracer_provider() is theirs")) == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({}, ("40", "40", None)),
+        ({"OTEL_EXPORTER_OTLP_TIMEOUT": "7"}, ("7", "7", None)),
+        ({"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "3"}, ("3", "40", None)),
+        ({"OTEL_CONFIG_FILE": "theirs.yaml"}, (None, None, None)),
+    ],
+)
+def test_traces_and_logs_get_all_their_tries_unless_told_otherwise(environ, seconds):
+    settled = dict(environ)
+    providers.settle(settled)
+    names = [f"OTEL_EXPORTER_OTLP_{signal}_TIMEOUT" for signal in ("TRACES", "LOGS", "METRICS")]
+    assert tuple(settled.get(name) for name in names) == seconds
+
+
+def test_over_grpc_a_collector_that_is_back_is_soon_found():
+    code = (
+        "\nproviders.start(os.environ)"
+        "\nof = lambda provider: provider._active_span_processor._span_processors[0].span_exporter"
+        "\nprint(json.dumps(of(trace.get_tracer_provider())._channel_options)); providers.stop()"
+    )
+    options = dict(told(code, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1"))
+    assert options["grpc.max_reconnect_backoff_ms"] <= 5_000
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])

@@ -20,6 +20,14 @@ from tests.stack.real.stack import Stack
 FEW = 5
 PAUSE = 0.1
 """Seconds between two queries during an outage."""
+TRIED = 24.0
+"""Seconds that an outage lasts at the least before it costs a batch: the jitter may make 31 a fifth less."""
+BATCH = 128
+"""Spans that the service sends at once at the most."""
+QUEUE = 2_048
+"""Spans that wait in the service: OTEL_BSP_MAX_QUEUE_SIZE where nobody says otherwise."""
+SPANS = 3
+"""Of a turn that is answered without a tool."""
 UNDECIDED = {"SAMPLING_ROOT_WAIT": "120s"}
 """A collector that holds every trace back."""
 
@@ -77,15 +85,19 @@ class Asking:
 
 
 def collector_away(stack: Stack, service: Service, seconds: float) -> Outage:
-    """Nobody takes what the service tells. Promised: what it counts, and the traces of later queries."""
+    """Nobody takes what the service tells. Promised: what it counts, and traces but for a batch in `TRIED` s.
+
+    Up to what the SDK's queue holds; each batch is tried for so long (telemetry/providers.py), then lost.
+    """
     with Asking(service) as ask:
         stack.end("collector")
         during = ask.during(seconds)
         stack.start("collector")
-        after = ask()
-        arrived(stack, after)
+        lost = int(seconds // TRIED) * -(-BATCH // SPANS)
+        promised = during[lost : QUEUE // SPANS] + ask()
+        arrived(stack, promised)
         counted(stack, service)
-        return told("the collector away", stack, ask, seconds, during, after)
+        return told("the collector away", stack, ask, seconds, during, promised)
 
 
 def jaeger_away(stack: Stack, service: Service, seconds: float) -> Outage:
@@ -119,10 +131,6 @@ def undecided(stack: Stack, service: Service, number: int) -> Outage:
         arrived(stack, promised)
         name = f"the collector ended by {signal.Signals(number).name} before it decided"
         return told(name, stack, ask, 0, held, promised)
-
-
-SPANS = 3
-"""Of a turn that is answered without a tool."""
 
 
 def queued(stack: Stack) -> float:
