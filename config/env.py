@@ -193,6 +193,7 @@ def _across(readings: Mapping[str, Reading]) -> Iterator[str]:
         yield "ANTHROPIC_API_KEY: missing; set it, or AGENT_SIMULATOR=true to do without"
     yield from _across_tokens(readings)
     yield from _across_limits(readings)
+    yield from _across_models(readings)
     yield from _across_alerts(readings)
 
 
@@ -216,6 +217,17 @@ def _across_alerts(readings: Mapping[str, Reading]) -> Iterator[str]:
     parts = urlsplit(str(webhook.value))
     if parts.scheme != "https" and parts.hostname not in LOOPBACK:
         yield "AGENT_ALERT_WEBHOOK: another machine is told over https; or set AGENT_ALERT_WEBHOOK_PLAIN=true"
+
+
+def _across_models(readings: Mapping[str, Reading]) -> Iterator[str]:
+    name, names = readings["AGENT_MODEL"], readings["AGENT_MODELS"]
+    if name.problem or names.problem:
+        return
+    model = Settings().model
+    allowed = {name.value or model.name, *(names.value or model.names)}
+    for each in readings["AGENT_MODEL_FALLBACKS"].value or ():
+        if each not in allowed:
+            yield f"AGENT_MODEL_FALLBACKS: {each} is none of AGENT_MODELS"
 
 
 def _across_tokens(readings: Mapping[str, Reading]) -> Iterator[str]:

@@ -83,6 +83,46 @@ class Model(Struct, frozen=True, kw_only=True):
             listed("distinct model names between commas", MODEL_NAME),
         ),
     ] = ("claude-sonnet-5-5", "claude-haiku-5-5", "claude-opus-5-5")
+    fallbacks: Annotated[
+        tuple[str, ...],
+        Variable(
+            "AGENT_MODEL_FALLBACKS",
+            "Models of AGENT_MODELS that are asked, in this order, where the one asked for cannot answer.",
+            listed("distinct model names between commas", MODEL_NAME),
+        ),
+    ] = ()
+    breaker: Annotated[
+        bool,
+        Variable(
+            "AGENT_MODEL_BREAKER",
+            "Whether a model that keeps failing is left alone, and retries are a tenth of calls at most.",
+            switch(),
+        ),
+    ] = True
+    connect_timeout_ms: Annotated[
+        int,
+        Variable(
+            "AGENT_MODEL_CONNECT_TIMEOUT_MS",
+            "Longest time until the model's API is connected to, in milliseconds.",
+            whole(10, 600_000),
+        ),
+    ] = 5_000
+    first_event_timeout_ms: Annotated[
+        int,
+        Variable(
+            "AGENT_MODEL_FIRST_EVENT_TIMEOUT_MS",
+            "Longest silence before the first event of an answer, in milliseconds; pings are none.",
+            whole(10, 3_600_000),
+        ),
+    ] = 30_000
+    event_timeout_ms: Annotated[
+        int,
+        Variable(
+            "AGENT_MODEL_EVENT_TIMEOUT_MS",
+            "Longest silence between two events of an answer, in milliseconds; pings are none.",
+            whole(10, 3_600_000),
+        ),
+    ] = 30_000
     transport: Annotated[
         Transport,
         Variable(

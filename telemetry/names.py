@@ -53,6 +53,11 @@ TOOL_OUTCOME = "parley.tool.outcome"  # finished | failed | denied
 COST = "parley.cost.usd_micros"  # int, millionths of a US dollar
 PRICED_AS = "parley.cost.priced_as"  # the model whose price was used
 ATTEMPTS = "parley.model.attempts"  # requests to the model's API within one call
+ATTEMPT_EVENT = "parley.model.attempt"  # a span event: one of them that failed
+ATTEMPT_STATUS = "http.response.status_code"  # OpenTelemetry's; on the event, where an answer began
+ATTEMPT_REQUEST_ID = "parley.model.request_id"  # the provider's own
+ATTEMPT_WAIT = "parley.model.wait_ms"  # after it, before the next
+USAGE_SOURCE = "parley.usage.source"  # reported | estimated | none
 AUDIT_ID = "parley.audit.id"
 AUTH_STALE = "parley.auth.stale"  # true where the caller was let in without a look, the database being away
 ERROR_CATEGORY = "parley.error.category"
@@ -95,6 +100,8 @@ AUDIT_VERIFICATIONS = (
 AUDIT_ROWS = "parley.audit.rows"  # events in the log
 AUDIT_BYTES = "parley.audit.bytes"  # By, of the journal
 DISK_FREE = "parley.disk.free"  # By, where the journal is
+MODEL_RETRIES = "parley.model.retries"  # {model}; attempts after the first of a call
+MODEL_SHUT = "parley.model.shut"  # {model}; 1 while its breaker is open, else 0
 BUDGET_USED = "parley.budget.used"  # {budget}; part of 1 that is spent of the fullest
 BUDGET_REFUSALS = "parley.budget.refusals"  # {budget}
 BUDGET_DRIFT = "parley.budget.drift"  # micro-dollars that the ledger is off the events: 0
@@ -132,6 +139,8 @@ JOURNAL_MENDED = "journal_mended"  # it can be written again
 LIMITS_DEGRADED = "limits_degraded"  # the shared store is away: each process decides by its share
 LIMITS_RESTORED = "limits_restored"
 BUDGET_THRESHOLD = "budget_threshold"  # 50, 80 or 100 % of a budget is spent
+BREAKER_OPENED = "model_breaker_opened"  # a model fails too often and is left alone for a moment
+BREAKER_CLOSED = "model_breaker_closed"  # it answers again
 SETTINGS_CHANGED = "settings_changed"  # read again while the service runs: what was taken over
 SETTINGS_REFUSED = "settings_refused"  # something was wrong with them: the old ones hold on
 WORKER_ENDED = "worker_ended"  # without being told to: another takes its place
@@ -144,5 +153,6 @@ LOG_TYPES = (
     SERVICE_STARTED, SERVICE_STOPPED, SINK_FAILED, REQUEST_FAILED, MODEL_UNPRICED, SETTLE_FAILED,
     KEYS_UNFETCHED, JOURNAL_STRANGE, JOURNAL_UNSAFE, JOURNAL_MENDED, AUDIT_CHECKPOINT,
     AUDIT_INVALID, CHECKPOINT_UNTOLD, LIMITS_DEGRADED, LIMITS_RESTORED, BUDGET_THRESHOLD,
-    SETTINGS_CHANGED, SETTINGS_REFUSED, WORKER_ENDED, ALERT_FIRING, ALERT_RESOLVED, FOREIGN,
+    BREAKER_OPENED, BREAKER_CLOSED, SETTINGS_CHANGED, SETTINGS_REFUSED, WORKER_ENDED,
+    ALERT_FIRING, ALERT_RESOLVED, FOREIGN,
 )  # fmt: skip

@@ -163,6 +163,16 @@ class Attempt(Struct, frozen=True, kw_only=True):
     waited_seconds: float = 0.0
     failure: Failure | None = None
 
+    def told(self, model: str) -> dict[str, str | int | None]:
+        """The attempt as JSON has it, for whoever tells of it."""
+        return {
+            "model": model,
+            "status": self.status,
+            "requestId": self.request_id,
+            "code": self.failure.code.value if self.failure else None,
+            "waitMs": round(self.waited_seconds * 1000),
+        }
+
 
 class ModelCall(Struct, frozen=True, kw_only=True):
     """One question to the model over all its attempts.

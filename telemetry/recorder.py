@@ -187,6 +187,7 @@ class OpenTurn:
             finally:
                 call = draft.close(failure)
                 self._model_calls.append(call)
+                spans.tell_attempts(span, call)
                 spans.finish(span, spans.of_model_call(call), failure)
 
     @contextmanager

@@ -11,7 +11,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from telemetry import log, names
 from telemetry.failure import Failure
-from telemetry.record import ModelCall, RateLimit, ToolCall, TurnRecord, Usage
+from telemetry.record import Attempt, ModelCall, RateLimit, ToolCall, TurnRecord, Usage
 
 Value = str | bool | int | float | Sequence[str]
 Attributes = Mapping[str, Value]
@@ -72,7 +72,8 @@ def of_turn(record: TurnRecord) -> Attributes:
         names.COST: record.cost_micros,
         names.AUDIT_ID: opening.turn_id,
     }
-    return {**_given(known), **of_usage(record.usage), **of_server(record)}
+    source = {names.USAGE_SOURCE: record.usage_source.value}
+    return {**_given(known), **of_usage(record.usage), **source, **of_server(record)}
 
 
 def of_server(record: TurnRecord) -> Attributes:
@@ -95,8 +96,26 @@ def of_model_call(call: ModelCall) -> Attributes:
         names.COST: call.cost_micros,
         names.PRICED_AS: call.priced_as or None,
         names.ATTEMPTS: len(call.attempts),
+        names.USAGE_SOURCE: call.usage_source.value,
     }
     return _given(known) | of_usage(call.usage) | of_failure(call.failure)
+
+
+def tell_attempts(span: Span, call: ModelCall) -> None:
+    """Write an event for each attempt that failed; one that did not is the span itself."""
+    for attempt in call.attempts:
+        if attempt.failure:
+            span.add_event(names.ATTEMPT_EVENT, of_attempt(attempt))
+
+
+def of_attempt(attempt: Attempt) -> Attributes:
+    """Attributes of an attempt's event."""
+    known = {
+        names.ATTEMPT_STATUS: attempt.status,
+        names.ATTEMPT_REQUEST_ID: attempt.request_id,
+        names.ATTEMPT_WAIT: round(attempt.waited_seconds * 1000),
+    }
+    return _given(known) | of_failure(attempt.failure)
 
 
 def of_tool_call(call: ToolCall) -> Attributes:

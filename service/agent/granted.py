@@ -20,6 +20,10 @@ class Allowing(Protocol):
         """Let it ask the model once more; raises BudgetSpent or TokensSpent."""
         ...
 
+    async def model(self, name: str) -> bool:
+        """Whether it may ask another model than the one it was let in for; counts it where it may."""
+        ...
+
     async def tool(self, name: str) -> None:
         """Let it run a tool; raises ToolLimited."""
         ...
@@ -69,6 +73,11 @@ class Unlimited:
 
     async def call(self, weigh: Weigh, spent_micros: int) -> None:
         """Let it."""
+
+    async def model(self, name: str) -> bool:
+        """Let it."""
+        del name
+        return True
 
     async def tool(self, name: str) -> None:
         """Let it."""

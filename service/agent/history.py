@@ -53,6 +53,11 @@ def told_again(turns: Sequence[KeptTurn], model: str) -> Sequence[Message]:
     return [message for turn in reversed(kept) for message in _told(turn, model)]
 
 
+def without_thinking(messages: Sequence[Message]) -> Sequence[Message]:
+    """The same messages for another model than the one that wrote them."""
+    return [each for each in map(_plain, messages) if each["content"]]
+
+
 def text_of(message: Message) -> str:
     """The words of a message; none of one that only carries tools or their results."""
     content = message["content"]
@@ -63,7 +68,7 @@ def text_of(message: Message) -> str:
 
 def _told(turn: KeptTurn, model: str) -> Sequence[Message]:
     messages = decode(turn)
-    return messages if turn.model == model else [each for each in map(_plain, messages) if each["content"]]
+    return messages if turn.model == model else without_thinking(messages)
 
 
 def _fit(message: Message) -> Message:

@@ -6,48 +6,25 @@ run a tool for an answer that ended otherwise, cut off by its length say: its ar
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct, structs
 
-from service.agent import patience, worst
+from service.agent import worst
+from service.agent.agent import Agent, Tools
+from service.agent.asking import ask, began
 from service.agent.channel import Channel
-from service.agent.cost import Prices
-from service.agent.events import Began, Text, ToolEnded, ToolStarted
+from service.agent.events import ToolEnded, ToolStarted
 from service.agent.granted import Allowing, Unlimited
 from service.agent.hold import Message
-from service.agent.model import (
-    Answering,
-    ContentBegan,
-    Counted,
-    Hear,
-    Model,
-    Piece,
-    Prompt,
-    Reply,
-    TextPiece,
-    ToolUse,
-)
+from service.agent.model import Prompt, Reply, ToolUse
 from service.errors import ToolFailed, ToolLimited, UpstreamFailed, classify
 from telemetry import names
 from telemetry.record import ToolCall, ToolOutcome
-from telemetry.recorder import OpenModelCall, OpenTurn
+from telemetry.recorder import OpenTurn
 
 TOOLS_WANTED = "tool_use"
 PAUSED = "pause_turn"
-
-
-class Tools(Protocol):
-    """The tools a model may be offered."""
-
-    @property
-    def definitions(self) -> Sequence[Mapping[str, Any]]:
-        """Name, description and input schema of each, in the Messages API's form."""
-        ...
-
-    async def run(self, name: str, arguments: object) -> str:
-        """Run one; raises ToolFailed with a sentence that is safe to tell."""
-        ...
 
 
 class Allowed(Struct, frozen=True):
@@ -67,15 +44,6 @@ class Allowed(Struct, frozen=True):
         return await self.tools.run(name, arguments)
 
 
-class Agent(Struct, frozen=True):
-    """What answers: a model, its tools, what it costs, and how often it may ask for tools in one turn."""
-
-    model: Model
-    tools: Tools
-    prices: Prices
-    max_rounds: int
-
-
 async def converse(
     agent: Agent, turn: OpenTurn, prompt: Prompt, channel: Channel, allowing: Allowing | None = None
 ) -> Sequence[Message]:
@@ -91,9 +59,10 @@ async def converse(
         asked = structs.replace(prompt, messages=tuple(messages))
         if rounds_left < agent.max_rounds:
             await allowing.call(partial(worst.of_call, asked, agent.prices), turn.cost_micros)
-        reply = await _ask(agent, turn, asked, channel)
+        reply, model = await ask(agent, turn, asked, channel, allowing)
+        prompt = structs.replace(prompt, model=model)
         if not _wanted(reply) and reply.stop_reason != PAUSED:
-            await channel.begin(_began(turn))  # an answer without content begins all the same
+            await channel.begin(began(turn, model))  # an answer without content begins all the same
             return [*messages[len(prompt.messages) :], *_spoken(reply)]
         if rounds_left:
             messages += await _go_on(Allowed(agent.tools, allowing), turn, reply, channel)
@@ -119,46 +88,6 @@ def _spoken(reply: Reply) -> Sequence[Message]:
     ran = bool(_wanted(reply))
     content = [block for block in reply.content if ran or block.get("type") != "tool_use"]
     return [{"role": "assistant", "content": content}] if content else []
-
-
-async def _ask(agent: Agent, turn: OpenTurn, prompt: Prompt, channel: Channel) -> Reply:
-    host, port = agent.model.address
-    known = {
-        names.REQUEST_MAX_TOKENS: prompt.max_tokens,
-        names.REQUEST_STREAM: True,
-        names.SERVER_ADDRESS: host,
-        names.SERVER_PORT: port,
-    }
-    with turn.model_call(prompt.model, known) as call:
-        hear = _listener(agent.prices, turn, call, channel)
-        reply = await patience.ask(agent.model, prompt, hear, call, again=not turn.tools_ran)
-        call.stopped(reply.stop_reason)
-    return reply
-
-
-def _listener(prices: Prices, turn: OpenTurn, call: OpenModelCall, channel: Channel) -> Hear:
-    """What is done with each piece: recorded where it is a fact, said where a client waits for it."""
-
-    async def hear(piece: Piece) -> None:
-        match piece:
-            case Answering(response_id, model):
-                call.answering(response_id, model)
-            case Counted(usage, source):
-                priced = prices.price(call.call.model, usage)
-                call.counted(usage, priced.cost_micros, priced.priced_as, source)
-            case ContentBegan():
-                call.content()
-                await channel.begin(_began(turn))
-            case TextPiece(text):
-                turn.answered(text)
-                await channel.say(Text(text))
-
-    return hear
-
-
-def _began(turn: OpenTurn) -> Began:
-    opening = turn.opening
-    return Began(opening.turn_id, opening.conversation_id or "", opening.model or "", opening.trace_id)
 
 
 async def _run(tools: Tools, turn: OpenTurn, use: ToolUse, channel: Channel) -> dict[str, Any]:

@@ -1,11 +1,15 @@
-"""Asks the model again while that can help and harm nobody: nothing was heard, no tool ran.
+"""Asks a model again while that can help and harm nobody: nothing was heard, no tool ran, it is not down.
 
-Refuses to wait longer than MAX_WAIT for anybody: a longer Retry-After is the client's to know.
+Refuses a wait that would end after the turn does: a longer Retry-After is the client's to know.
 """
 
 import asyncio
 import random
+from collections.abc import Callable
 
+from msgspec import Struct
+
+from service.agent.guard import Guard
 from service.agent.model import Hear, Model, Prompt, Reply
 from service.errors import UpstreamError, classify
 from telemetry.record import Attempt
@@ -14,22 +18,36 @@ from telemetry.recorder import OpenModelCall
 ATTEMPTS = 3
 BASE = 0.5
 """Seconds; the n-th wait is random between 0 and BASE * 2**n (full jitter)."""
-MAX_WAIT = 20.0
-"""Seconds."""
 
 
-async def ask(model: Model, prompt: Prompt, hear: Hear, call: OpenModelCall, *, again: bool) -> Reply:
-    """Ask, and where `again` allows it and nothing was heard, up to ATTEMPTS times; each one is recorded.
+class Chances(Struct, frozen=True, kw_only=True):
+    """Whether a call may be made again: `again` by what the turn did before, `left` are its seconds."""
+
+    again: bool
+    left: Callable[[], float]
+    guard: Guard
+
+    def wait(self, error: UpstreamError, number: int) -> float | None:
+        """Seconds to wait after the attempt of this number, from 0; None where there is to be no other."""
+        if number == ATTEMPTS - 1 or not self.again:
+            return None
+        seconds = patience(error, number)
+        return seconds if seconds is not None and seconds < self.left() and self.guard.again() else None
+
+
+async def ask(model: Model, prompt: Prompt, hear: Hear, call: OpenModelCall, chances: Chances) -> Reply:
+    """Ask, and where nothing was heard and the chances allow it up to ATTEMPTS times; each one is recorded.
 
     Raises:
-        UpstreamError: of the last attempt.
+        UpstreamError: of the last attempt, or because it is not asked now.
     """
     for number in range(ATTEMPTS):
+        chances.guard.check()
         try:
-            reply = await model.ask(prompt, hear)
+            with chances.guard.asking():
+                reply = await model.ask(prompt, hear)
         except UpstreamError as error:
-            last = number == ATTEMPTS - 1 or call.heard or not again
-            wait = None if last else patience(error, number)
+            wait = None if call.heard else chances.wait(error, number)
             call.attempted(_attempt(error, wait or 0.0))
             if wait is None:
                 raise
@@ -48,8 +66,7 @@ def patience(error: UpstreamError, number: int) -> float | None:
     if not error.transient:
         return None
     if error.retry_after_ms is not None:
-        seconds = error.retry_after_ms / 1000
-        return seconds if seconds <= MAX_WAIT else None
+        return error.retry_after_ms / 1000
     return random.uniform(0, BASE * 2**number)  # noqa: S311 - spreads load, guards nothing
 
 

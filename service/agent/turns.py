@@ -259,7 +259,8 @@ class Turns:
 
     async def _limit(self, running: RunningTurn, turn: OpenTurn, caller: Caller, prompt: Prompt) -> None:
         def weigh() -> Need:
-            return worst.of_turn(prompt, self._agent.prices, self._agent.max_rounds)
+            others = self._agent.instead_of(prompt.model)
+            return worst.of_turn(prompt, self._agent.prices, self._agent.max_rounds, others)
 
         opening = turn.opening
         running.grant = await self._gate.admit(

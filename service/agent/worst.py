@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import structs
+
 from service.agent.cost import Prices
 from service.agent.model import Prompt
 from service.limits.need import Need
@@ -31,16 +33,28 @@ def of_call(prompt: Prompt, prices: Prices) -> Need:
     return Need(model=prompt.model, tokens=given + prompt.max_tokens, cost_micros=cost, least_micros=cost)
 
 
-def of_turn(prompt: Prompt, prices: Prices, rounds: int) -> Need:
-    """What a turn may need that asks its tools in so many rounds; each round's words are the next's input."""
-    given, grown = input_tokens(prompt), prompt.max_tokens + RESULT_TOKENS
-    costs = [_price(prices, prompt, given + taken * grown) for taken in range(rounds + 1)]
+def of_turn(prompt: Prompt, prices: Prices, rounds: int, fallbacks: Sequence[str] = ()) -> Need:
+    """What a turn may need that asks its tools in so many rounds; each round's words are the next's input.
+
+    Where models stand in, the dearest way counts: those asked in vain have read the prompt.
+    """
+    ways: list[int] = []
+    given, vain = input_tokens(prompt), 0
+    for model in (prompt.model, *fallbacks):
+        asked = structs.replace(prompt, model=model)
+        ways.append(vain + sum(_rounds(asked, prices, given, rounds)))
+        vain += _price(prices, structs.replace(asked, max_tokens=0), given)
     return Need(
         model=prompt.model,
         tokens=given + prompt.max_tokens,
-        cost_micros=sum(costs),
-        least_micros=costs[0],
+        cost_micros=max(ways),
+        least_micros=_price(prices, prompt, given),
     )
+
+
+def _rounds(prompt: Prompt, prices: Prices, given: int, rounds: int) -> Sequence[int]:
+    grown = prompt.max_tokens + RESULT_TOKENS
+    return [_price(prices, prompt, given + taken * grown) for taken in range(rounds + 1)]
 
 
 def _price(prices: Prices, prompt: Prompt, given: int) -> int:

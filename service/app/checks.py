@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from config.settings import Settings
+from service.agent.guard import Guards
 from service.audit.sink import AuditSink
 from service.errors import DatabaseError
 from service.limits import Gate
@@ -22,11 +23,12 @@ def build_checks(
     watch: ModelWatch,
     audited: AuditSink | None,
     waiting: Callable[[], int] = lambda: 0,
+    guards: Guards | None = None,
 ) -> Mapping[str, Check]:
     """How each dependency is asked for its health; `waiting` counts what turns left for the database."""
     return {
         "database": partial(_database, database, waiting),
-        "model": watch.look,
+        "model": partial(_model, watch, guards),
         "journal": partial(_journal, audited),
         "limits": partial(_limits, gate),
     }
@@ -44,6 +46,13 @@ async def _database(database: Database, waiting: Callable[[], int]) -> Dependenc
         left = waiting()
         return Dependency("degraded", f"{error.detail} Turns waiting: {left}." if left else error.detail)
     return Dependency("up", "answers")
+
+
+async def _model(watch: ModelWatch, guards: Guards | None) -> Dependency:
+    """As the turns met it; degraded while any model is left alone."""
+    seen = await watch.look()
+    shut = [model for model, alone in guards.states().items() if alone] if guards else []
+    return Dependency("degraded", f"{seen.detail}; left alone: {', '.join(shut)}") if shut else seen
 
 
 async def _journal(audited: AuditSink | None) -> Dependency:

@@ -13,20 +13,23 @@ from msgspec import Struct
 
 from config.secret import Secret
 from config.settings import Settings
+from service.agent import meters as guards_meters
+from service.agent.agent import Agent
 from service.agent.anthropic import AnthropicModel
 from service.agent.cost import Prices
+from service.agent.guard import Guards
 from service.agent.keeping import Keeping
-from service.agent.loop import Agent
 from service.agent.memory import Memory
 from service.agent.model import Model
+from service.agent.silence import Times
 from service.agent.turns import Terms, Turns
 from service.app import records
 from service.app.checks import build_checks, model_watch
 from service.app.face import Doors, build_app
+from service.app.leaving import Leave
 from service.app.limiting import open_gate
 from service.app.reload import Reload
 from service.auth.authenticator import Authenticator
-from service.app.leaving import Leave
 from service.auth.derive import Derived
 from service.auth.keys import KeyDoor
 from service.auth.sessions import Sessions
@@ -78,12 +81,12 @@ async def open_house(
         sinks = records.build_sinks(settings, database, derived, sealing)
         await records.start(sinks, rooms, leave.within)
         await records.keep_up(settings, database, sealing, rooms)
-        watch, audited = model_watch(settings), records.audit_of(sinks)
+        watch, guards, audited = model_watch(settings), build_guards(settings), records.audit_of(sinks)
         gate = await open_gate(settings, database, audited, rooms, derived.pseudonym)
         guarded = (*guard(sinks.items()), Guarded(HEALTH, watch))
-        turns = build_turns(settings, guarded, model, database, gate, audited)
+        turns = build_turns(settings, guarded, model, database, gate, audited, guards)
         rooms.push_async_callback(turns.stop)
-        checks = build_checks(database, gate, watch, audited, lambda: turns.unsettled)
+        checks = build_checks(database, gate, watch, audited, lambda: turns.unsettled, guards)
         doors = Doors(build_door(settings, database, derived), gate)
         kept = records.Records(sealing, records.note_of(sinks))
         app = build_app(settings, turns, database, derived, kept, checks, doors)
@@ -94,10 +97,21 @@ async def open_house(
 
 def _model(settings: Settings, base_url: str | None, rooms: AsyncExitStack) -> AnthropicModel:
     """The model, which gets ready while the other rooms are opened."""
-    model = AnthropicModel(_api_key(settings), base_url, traced=settings.model.trace_context)
+    model = AnthropicModel(
+        _api_key(settings), base_url, _times(settings), traced=settings.model.trace_context
+    )
     rooms.push_async_callback(model.aclose)
     rooms.push_async_callback(_settled, asyncio.create_task(asyncio.to_thread(model.warm)))
     return model
+
+
+def _times(settings: Settings) -> Times:
+    model = settings.model
+    return Times(
+        connect=model.connect_timeout_ms / 1000,
+        first=model.first_event_timeout_ms / 1000,
+        between=model.event_timeout_ms / 1000,
+    )
 
 
 async def _opened(settings: Settings, derived: Derived, rooms: AsyncExitStack) -> Database:
@@ -114,6 +128,7 @@ def build_turns(
     database: Database,
     gate: Gate,
     keeping: Keeping | None = None,
+    guards: Guards | None = None,
 ) -> Turns:
     """The agent and what its turns are run under."""
     prices = Prices.load()
@@ -123,7 +138,15 @@ def build_turns(
     return Turns(
         Recorder(sinks, ending_of, content=settings.telemetry_content),
         gate,
-        Agent(model, built_in(), prices, settings.model.max_tool_rounds),
+        Agent(
+            model,
+            built_in(),
+            prices,
+            settings.model.max_tool_rounds,
+            guards or Guards(on=False),
+            settings.model.fallbacks,
+            settings.model.turn_timeout_ms / 1000,
+        ),
         Terms(
             system=settings.model.system_prompt,
             deadline=settings.model.turn_timeout_ms / 1000,
@@ -135,6 +158,13 @@ def build_turns(
         Memory(database.conversations, microseconds),
         keeping,
     )
+
+
+def build_guards(settings: Settings) -> Guards:
+    """What stands before the models; not before the simulator: it fails as it is told, call by call."""
+    guards = Guards(settings.model.names, on=settings.model.breaker and not settings.model.simulated)
+    guards_meters.watch(guards)
+    return guards
 
 
 def build_door(settings: Settings, database: Database, derived: Derived) -> Authenticator:

@@ -65,7 +65,7 @@ def row_of(record: TurnRecord) -> AuditRow:
         outcome=record.outcome.value,
         category=failure.category.value if failure else None,
         code=failure.code.value if failure else None,
-        model=opening.model,
+        model=record.model,
         trace_id=opening.trace_id,
         request_id=opening.turn_id,
         input_tokens=usage.input_tokens,
@@ -112,7 +112,8 @@ def _asked(record: TurnRecord) -> dict[str, Any]:
         **({"tenant": caller.tenant} if caller and caller.tenant else {}),
         **({"authStale": True} if caller and caller.stale else {}),
         "conversationId": opening.conversation_id,
-        "model": opening.model,
+        "model": record.model,
+        **({"askedModel": opening.model} if opening.model != record.model else {}),
         "streamed": opening.streamed,
     }
 
@@ -132,6 +133,7 @@ def _ended(record: TurnRecord) -> dict[str, Any]:
 def _spent(record: TurnRecord) -> dict[str, Any]:
     return {
         "usage": record.usage.told(),
+        "usageSource": record.usage_source.value,
         "cost": record.cost_micros / 1_000_000,
         "pricedAs": sorted({call.priced_as for call in record.model_calls if call.priced_as}),
         "budget": _budget(record),
@@ -160,7 +162,12 @@ def _steps(record: TurnRecord) -> dict[str, Any]:
 
 
 def _model_call(call: ModelCall, opened_at: int) -> Mapping[str, Any]:
-    told = {"model": call.model, "attempts": len(call.attempts), "responseId": call.response_id}
+    told: dict[str, Any] = {
+        "model": call.model,
+        "attempts": len(call.attempts),
+        "responseId": call.response_id,
+        "requests": [attempt.told(call.model) for attempt in call.attempts],
+    }
     return {**told, **_times(call, opened_at)}
 
 

@@ -208,6 +208,14 @@ class Grant:
         if demand:
             await self._take(demand)
 
+    async def model(self, name: str) -> bool:
+        """Whether the turn may ask another model than the one it was let in for; counts it where it may."""
+        demand = None if self._gate.off else self._gate.rules.of_model(self._caller, name)
+        if demand is None:
+            return True
+        verdict = await self._gate.store.decide(demand)
+        return not verdict.denied or self._gate.refusing is Decision.OBSERVED
+
     async def tool(self, name: str) -> None:
         """Let the turn run a tool; raises ToolLimited where it was run too often."""
         demand = None if self._gate.off else self._gate.rules.of_tool(self._caller, name)

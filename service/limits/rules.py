@@ -45,12 +45,18 @@ class Rules:
         parts = tuple(self._tokens(caller, tokens))
         return Demand(tag=_tag(caller), parts=parts) if parts else None
 
+    def of_model(self, caller: Caller, model: str) -> Demand | None:
+        """What is asked for a model that a turn was not let in for; None where that model is not limited."""
+        return self._of_one(caller, MODEL, model, (self.limits.models or {}).get(model))
+
     def of_tool(self, caller: Caller, tool: str) -> Demand | None:
         """What is asked for one call of a tool; None where that tool is not limited."""
-        limit = (self.limits.tools or {}).get(tool)
+        return self._of_one(caller, TOOL, tool, (self.limits.tools or {}).get(tool))
+
+    def _of_one(self, caller: Caller, name: str, subject: str, limit: int | None) -> Demand | None:
         if not limit:
             return None
-        part = Part(rule=self._count(TOOL, limit), subject=f"{_user(caller)}{SEPARATOR}{tool}")
+        part = Part(rule=self._count(name, limit), subject=f"{_user(caller)}{SEPARATOR}{subject}")
         return Demand(tag=_tag(caller), parts=(part,))
 
     def of_caller(self, caller: Caller) -> Demand:

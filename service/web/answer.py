@@ -15,7 +15,7 @@ def done(record: TurnRecord) -> dict[str, Any]:
     return {
         "id": opening.turn_id,
         "conversationId": opening.conversation_id,
-        "model": opening.model,
+        "model": record.model,
         "stopReason": record.stop_reason,
         "toolsCalled": record.tools_called,
         "usage": record.usage.told(),

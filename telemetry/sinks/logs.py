@@ -50,10 +50,23 @@ def completed(record: TurnRecord) -> dict[str, Any]:
         "responseTime": record.milliseconds,
         "cost": record.cost_micros / 1_000_000,
         "tokens": {"input": usage.input_tokens, "output": usage.output_tokens, "total": usage.total_tokens},
+        "usageSource": record.usage_source.value,
         "toolsCalled": list(record.tools_called),
-        "model": opening.model,
+        "model": record.model,
         "outcome": record.outcome.value,
         **({"authStale": True} if opening.caller and opening.caller.stale else {}),
+        **_upstream(record),
+    }
+
+
+def _upstream(record: TurnRecord) -> dict[str, Any]:
+    """Each request to the model's API, where one failed; which was asked for, where another answered."""
+    asked = record.opening.model
+    told = [attempt.told(call.model) for call in record.model_calls for attempt in call.attempts]
+    failed = any(attempt.failure for call in record.model_calls for attempt in call.attempts)
+    return {
+        **({"askedModel": asked} if asked != record.model else {}),
+        **({"attempts": told} if failed else {}),
     }
 
 

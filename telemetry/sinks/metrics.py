@@ -71,6 +71,7 @@ def zeros(labels: Labels) -> Iterator[Point]:
             yield Point(names.RATE_LIMIT_DECISIONS, 0, told)
     for model, direction in product(models, ("input", "output")):
         yield Point(names.TOKENS, 0, {"direction": direction, "model": model})
+    yield from (Point(names.MODEL_RETRIES, 0, {"model": model}) for model in models)
     for model, role in product(models, roles):
         yield Point(names.COST_TOTAL, 0, {"model": model, "role": role})
 
@@ -105,6 +106,7 @@ def _of_model_call(call: ModelCall, record: TurnRecord, labels: Labels) -> Itera
     yield Point(names.MODEL_DURATION, call.seconds, told)
     if call.first_chunk_seconds is not None:
         yield Point(names.MODEL_FIRST_CHUNK, call.first_chunk_seconds, told)
+    yield Point(names.MODEL_RETRIES, max(0, len(call.attempts) - 1), {"model": model})
     for direction, tokens in (("input", call.usage.input_tokens), ("output", call.usage.output_tokens)):
         yield Point(names.TOKENS, tokens, {"direction": direction, "model": model})
         if tokens:
@@ -179,6 +181,7 @@ def instruments(meter: metrics.Meter) -> dict[str, Write]:
         (names.ERRORS, "{error}", "Turns that ended with an error, by category and fault"),
         (names.RATE_LIMIT_DECISIONS, "{decision}", "Decisions of the limiter"),
         (names.TOKENS, "{token}", "Tokens by direction and model; input includes cached ones"),
+        (names.MODEL_RETRIES, "{retry}", "Requests to the model's API after the first of a call"),
         (names.COST_TOTAL, "{USD}", "Cost of model calls in US dollars"),
     )
     histograms = (

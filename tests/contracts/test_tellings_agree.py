@@ -138,7 +138,9 @@ def test_who_and_which_model(record):
     row, span, told = row_of(record), spans.of_turn(record), metadata(record)
     assert (row.role, row.model) == (told["role"], told["model"])
     assert list(span.get(names.USER_ROLES, ())) == ([row.role] if record.opening.caller else [])
-    assert span.get(names.REQUEST_MODEL) == row.model == answer.done(record)["model"]
+    assert row.model == answer.done(record)["model"] == logs.completed(record)["model"] == record.model
+    assert span.get(names.REQUEST_MODEL) == told.get("askedModel", row.model) == record.opening.model
+    assert told["usageSource"] == logs.completed(record)["usageSource"] == span[names.USAGE_SOURCE]
     assert "user:" not in str(span)
     assert logs.ending(record).pseudonym == span.get(names.USER_PSEUDONYM)
     assert logs.ending(record).fields["userId"] == row.actor_id
@@ -218,6 +220,7 @@ def test_every_known_series_of_a_counter_was_there_at_zero(record):
 def test_every_counter_of_a_turn_has_zeros():
     assert {point.name for point in zeros(LABELS)} == {
         names.TURNS, names.ERRORS, names.RATE_LIMIT_DECISIONS, names.TOKENS, names.COST_TOTAL,
+        names.MODEL_RETRIES,
     }  # fmt: skip
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from msgspec import structs
 
+from service.agent.agent import Agent
 from service.agent.cost import Prices
 from service.agent.events import Event
+from service.agent.guard import Guards
 from service.agent.hold import Answer
-from service.agent.loop import Agent
 from service.agent.memory import Memory
 from service.agent.model import Model
 from service.agent.running import RunningTurn
@@ -131,12 +132,18 @@ class FakeGrant:
         self.refusal = RateLimited(limit) if limit and denied else None
         self.calls: list[tuple[Need, int]] = []
         self.tools: list[str] = []
+        self.models: list[str] = []
+        self.without: tuple[str, ...] = ()
         self.closed: list[tuple[list[int], int]] = []
         self.deny: Exception | None = None
 
     async def call(self, weigh: Callable[[], Need], spent_micros: int) -> None:
         self.calls.append((weigh(), spent_micros))
         _or_raise(None if isinstance(self.deny, ToolLimited) else self.deny)
+
+    async def model(self, name: str) -> bool:
+        self.models.append(name)
+        return name not in self.without
 
     async def tool(self, name: str) -> None:
         self.tools.append(name)
@@ -202,14 +209,20 @@ class TurnHouse:
         gate: FakeGate | None = None,
         rounds: int = 3,
         conversations: Any = None,
+        guards: Guards | None = None,
+        fallbacks: tuple[str, ...] = (),
         **terms: float,
     ) -> None:
         self.sink = MemorySink()
         self.conversations = conversations or FakeConversations()
+        seconds = terms.get("deadline", 30.0)
+        self.agent = Agent(
+            model, tools or FakeTools(), Prices.load(), rounds, guards or Guards(), fallbacks, seconds
+        )
         self.turns = Turns(
             Recorder(guard([("memory", self.sink)]), ending_of),
             gate or FakeGate(),
-            Agent(model, tools or FakeTools(), Prices.load(), rounds),
+            self.agent,
             Terms(system="be brief", **{"deadline": 30.0, "grace": 0.0, **terms}),
             Memory(self.conversations, microseconds),
         )

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from service.agent import patience
-from service.agent.model import ContentBegan, ToolUse
+from service.agent.guard import Guards
+from service.agent.model import ContentBegan, Reply, TextPiece, ToolUse
 from service.agent.scripted import Pause, ScriptedModel, begin, say, use
 from service.errors import (
     UpstreamFailed,
@@ -17,7 +18,7 @@ from service.errors import (
 )
 from telemetry.failure import Code
 from telemetry.record import Outcome
-from tests.harness.agent import FakeTools, TurnHouse
+from tests.harness.agent import FakeAsk, FakeTools, TurnHouse
 
 
 @pytest.fixture
@@ -102,19 +103,19 @@ async def test_nothing_is_asked_again_once_a_tool_ran(naps):
     assert record.failure.code is Code.UPSTREAM_OVERLOADED
 
 
-@pytest.mark.parametrize(("milliseconds", "seconds"), [(0, 0), (1500, 1.5), (20_000, 20)])
+@pytest.mark.parametrize(("milliseconds", "seconds"), [(0, 0), (1500, 1.5), (29_000, 29)])
 async def test_retry_after_is_honoured(naps, milliseconds, seconds):
     error = UpstreamRateLimited("", status=429, retry_after_ms=milliseconds)
     _, record = await TurnHouse(ScriptedModel([error], say("x"))).whole()
     assert (naps, record.outcome) == ([seconds], Outcome.ANSWERED)
 
 
-async def test_a_wait_too_long_is_the_clients_to_know(naps):
-    error = UpstreamRateLimited("", status=429, retry_after_ms=20_001)
+async def test_a_wait_that_would_outlast_the_turn_is_the_clients_to_know(naps):
+    error = UpstreamRateLimited("", status=429, retry_after_ms=30_000)
     model = ScriptedModel([error])
     _, record = await TurnHouse(model).whole()
     assert (len(model.prompts), naps) == (1, [])
-    assert (record.failure.code, record.failure.retry_after_ms) == (Code.UPSTREAM_RATE_LIMITED, 20_001)
+    assert (record.failure.code, record.failure.retry_after_ms) == (Code.UPSTREAM_RATE_LIMITED, 30_000)
 
 
 @pytest.mark.parametrize(("number", "most"), [(0, 0.5), (1, 1.0), (2, 2.0)])
@@ -124,6 +125,25 @@ def test_the_wait_is_random_and_grows(number, most):
     assert 0.8 * most < max(waits) <= most
 
 
+async def test_nothing_is_asked_again_once_an_earlier_call_was_heard(naps):
+    paused = Reply(content=[{"type": "text", "text": "a"}], stop_reason="pause_turn")
+    model = ScriptedModel((*begin(), ContentBegan(), TextPiece("a"), paused), [OVERLOADED], say("never"))
+    _, record = await TurnHouse(model, fallbacks=("claude-haiku-5-5",)).whole()
+    assert (len(model.prompts), naps) == (2, [])
+    assert record.failure.code is Code.UPSTREAM_OVERLOADED
+
+
+async def test_retries_are_a_tenth_of_what_is_answered_and_a_reserve(naps):
+    busy = [UpstreamRateLimited("", status=429)]
+    model = ScriptedModel(*[step for _ in range(30) for step in (say("x"), busy)])
+    house = TurnHouse(model, guards=Guards(clock=lambda: 0.0))
+    while len(model.prompts) < 60:
+        await house.whole(FakeAsk(turn_id=f"turn-{len(house.records) + 2}"))
+    answered = sum(record.outcome is Outcome.ANSWERED for record in house.records)
+    assert answered == 30
+    assert len(naps) in {12, 13}
+
+
 async def test_a_foreign_error_is_not_asked_again(naps):
     model = ScriptedModel([RuntimeError("boom")])
     _, record = await TurnHouse(model).whole()
@@ -131,11 +151,14 @@ async def test_a_foreign_error_is_not_asked_again(naps):
     assert len(record.model_calls[0].attempts) == 1
 
 
-async def test_a_turn_may_end_while_it_waits():
+async def test_a_client_may_leave_while_it_waits():
     error = UpstreamRateLimited("", status=429, retry_after_ms=20_000)
     model = ScriptedModel([error], say("never"))
-    _, record = await TurnHouse(model, deadline=0.05).whole()
-    assert (record.outcome, len(model.prompts)) == (Outcome.TIMED_OUT, 1)
+    house = TurnHouse(model)
+    async with house.listening():
+        await asyncio.sleep(0.05)
+    (record,) = house.records
+    assert (record.outcome, len(model.prompts)) == (Outcome.CLIENT_GONE, 1)
     assert [each.status for each in record.model_calls[0].attempts] == [429]
 
 

@@ -79,6 +79,7 @@ def test_the_metadata_of_an_answer():
             "cacheReadTokens": 60,
             "cacheWriteTokens": 20,
         },
+        "usageSource": "reported",
         "cost": 0.0012,
         "pricedAs": ["claude-sonnet-5-5"],
         "budget": None,
@@ -100,6 +101,15 @@ def test_the_metadata_of_an_answer():
                 "model": "claude-sonnet-5-5",
                 "attempts": 1,
                 "responseId": "msg-1",
+                "requests": [
+                    {
+                        "model": "claude-sonnet-5-5",
+                        "status": 200,
+                        "requestId": "req-1",
+                        "code": None,
+                        "waitMs": 0,
+                    }
+                ],
                 "startedAfterMs": 0,
                 "milliseconds": 500,
             }

@@ -1,0 +1,46 @@
+"""What answers: a model with its tools and prices, and under what it is asked.
+
+Refuses nothing: it is what a turn is given.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct, field
+
+from service.agent.cost import Prices
+from service.agent.guard import Guards
+from service.agent.model import Model
+
+
+class Tools(Protocol):
+    """The tools a model may be offered."""
+
+    @property
+    def definitions(self) -> Sequence[Mapping[str, Any]]:
+        """Name, description and input schema of each, in the Messages API's form."""
+        ...
+
+    async def run(self, name: str, arguments: object) -> str:
+        """Run one; raises ToolFailed with a sentence that is safe to tell."""
+        ...
+
+
+class Agent(Struct, frozen=True):
+    """What answers: a model, its tools, what it costs, and how often it may ask for tools in one turn.
+
+    `fallbacks` are the models that are asked in place of one that cannot answer, in this order. `seconds` is
+    how long a turn may take.
+    """
+
+    model: Model
+    tools: Tools
+    prices: Prices
+    max_rounds: int
+    guards: Guards = field(default_factory=Guards)
+    fallbacks: tuple[str, ...] = ()
+    seconds: float = float("inf")
+
+    def instead_of(self, model: str) -> Sequence[str]:
+        """The models to ask where this one cannot answer."""
+        return [each for each in self.fallbacks if each != model]
