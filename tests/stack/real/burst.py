@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 from msgspec import Struct
 
-from config.env import KNOWN
 from tests.harness.chat import ROUTE
 from tests.harness.service import Service
 from tests.stack.written import ROOT
@@ -69,9 +68,11 @@ class Callers(Struct, frozen=True, kw_only=True):
 def settings(folder: Path) -> dict[str, str]:
     """What the service needs for all that is asked here."""
     (folder / "sitecustomize.py").write_text(DEFECT)
-    # a model that is left alone after so many failures would answer with an error of another category
-    alone = {name: "false" for name in ("AGENT_MODEL_BREAKER",) if name in KNOWN}
-    return {"PYTHONPATH": f"{folder}:{ROOT}", "AGENT_RATE_LIMIT_ROLES": LIMITS} | alone
+    return {
+        "PYTHONPATH": f"{folder}:{ROOT}",
+        "AGENT_RATE_LIMIT_ROLES": LIMITS,
+        "AGENT_MODEL_BREAKER": "false",  # a model left alone would answer with an error of another category
+    }
 
 
 def callers(service: Service) -> Callers:
