@@ -9,7 +9,7 @@ MINUTES ?= 10
 # tests run beside each other, a file whole by one of them; more than cores, since many wait for a service
 WORKERS ?= 3
 
-.PHONY: run test stack faults faults-redis stack-faults check format lock clean
+.PHONY: run test stack faults faults-redis stack-faults endings check format lock clean
 
 run: $(VENV)/.run
 	@$(BIN)/parley serve
@@ -36,6 +36,10 @@ faults-redis: $(VENV)/.test
 stack-faults: $(VENV)/.test
 	@.ci/debian
 	@$(BIN)/python -m tests.faults.stack $(MINUTES)
+
+# twenty ways in which a query ends, ten times each, again and again; adds up in var/endings.json
+endings: $(VENV)/.test
+	@$(BIN)/python -m tests.faults.endings $(MINUTES)
 
 # 10 M decisions of adversaries, a flood of 10 M keys: a quarter of an hour
 limits: $(VENV)/.test

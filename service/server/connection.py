@@ -15,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from service.errors import InvalidRequest, RequestTimeout
 from service.web.problems import alone
+from service.web.stall import WIRE
 from service.web.threshold import CROWDED
 
 HEAD_SECONDS = 10.0
@@ -157,6 +158,7 @@ class Connection(H11Protocol):
     async def _pass(self, scope: Any, receive: Any, send: Any) -> None:
         """Let the application answer."""
         body = Body(receive, self.loop.time() + self.body_seconds)
+        scope[WIRE] = self.transport
         if self._crowded:
             scope[CROWDED] = True
 

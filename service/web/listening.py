@@ -96,11 +96,15 @@ class Listening:
                 await reply.more(sse.COMMENT)
 
     async def _last(self, frames: sse.Frames) -> bytes:
-        """The terminal event; nothing for a listener who was left behind, and did not hear all before it."""
-        if self._ear.place < self._running.channel.said:
+        """The terminal event; nothing for a listener who was left behind, and did not hear all before it.
+
+        Whoever began the turn is not let go before it is over: with the last byte ends the request's span.
+        """
+        behind = self._ear.place < self._running.channel.said
+        if behind and self._ear is not self._running.first:
             return b""
         record = await self._running.ended()
-        if record.outcome is Outcome.CLIENT_GONE:
+        if behind or record.outcome is Outcome.CLIENT_GONE:
             return b""
         problem = self._problem(record)
         return frames.frame("error", problem.body) if problem else frames.frame("done", answer.done(record))

@@ -4,10 +4,16 @@ Refuses to drop one that is only slow: whoever took any byte has all the time ag
 """
 
 import asyncio
-from typing import Protocol
+import socket
+import struct
+from typing import Any, Protocol
 
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Send
 
+WIRE = "parley.wire"
+"""Where a request's scope has its connection; nowhere under a server that is not ours."""
+AT_ONCE = struct.pack("ii", 1, 0)
+"""A socket that lingers, for no time."""
 LOOKS = 4
 """Looks at a client before it is dropped; the first in which nothing moved begins the wait."""
 
@@ -23,12 +29,16 @@ class Wire(Protocol):
         """Close it at once; what is not taken is lost."""
         ...
 
+    def get_extra_info(self, name: str) -> Any:
+        """Its `socket`."""
+        ...
+
 
 def impatient(app: ASGIApp, seconds: float) -> ASGIApp:
     """Wrap an application: a client that takes nothing for so many seconds is gone for it."""
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        wire = _wire_of(send)
+    async def answer(scope: Any, receive: Receive, send: Send) -> None:
+        wire: Wire | None = scope.get(WIRE)
         await app(scope, receive, _Watched(send, wire, seconds).send if wire else send)
 
     return answer
@@ -67,12 +77,13 @@ class _Watched:
         self._still = self._still + 1 if left >= self._left else 0
         self._left = left
         if self._still == LOOKS:
-            self._wire.abort()
+            _abort(self._wire)
         else:
             self._later()
 
 
-def _wire_of(send: Send) -> Wire | None:
-    """The connection under a server's own `send`; None for a server that is none, or shows none."""
-    wire = getattr(getattr(send, "__self__", None), "transport", None)
-    return wire if isinstance(wire, asyncio.WriteTransport) else None
+def _abort(wire: Wire) -> None:
+    """End a connection with all that waits in the system for it, which would else be kept for minutes."""
+    if end := wire.get_extra_info("socket"):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+    wire.abort()
