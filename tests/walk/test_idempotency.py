@@ -1,20 +1,22 @@
 """Idempotency-Key over the real service: one turn, one row, one cost, also over restarts and processes."""
 
 import asyncio
-import sqlite3
 from collections import Counter
-from contextlib import closing
+from uuid import UUID
 
 import httpx
+import pytest
 
 from tests.conftest import MANY
 from tests.harness.chat import ROUTE, ask, stream
+from tests.harness.sql import ask as sql
+from tests.harness.sse import Parser
 from tests.harness.telling import total
-from tests.harness.waiting import wait
+from tests.harness.waiting import PATIENCE, wait
 
 
-def keyed(service, message="Hello", name="order-7", **more):
-    return ask(service, message, headers={"Idempotency-Key": name}, **more)
+def keyed(service, message="Hello", name="order-7", headers=None, **more):
+    return ask(service, message, headers={"Idempotency-Key": name, **(headers or {})}, **more)
 
 
 def test_a_replay_is_told_nobody_and_costs_nothing(receiver, start_service):
@@ -49,8 +51,13 @@ def test_another_body_is_a_refused_turn_with_a_row(service):
     assert service.wait_for_line(type="agent_query_refused", requestId=refused.json()["requestId"])
 
 
+def sharing(database_url):
+    """What makes processes share keys, callers and answers."""
+    return {"DATABASE_URL": database_url, "AGENT_SECRET_KEY": "r" * 43} | MANY
+
+
 def test_25_at_once_in_two_processes_are_one_turn(start_service, database_url):
-    shared = {"DATABASE_URL": database_url, "AGENT_SECRET_KEY": "r" * 43} | MANY
+    shared = sharing(database_url)
     one, two = start_service(**shared), start_service(**shared)
     headers = {"Authorization": f"Bearer {one.api_key}", "Idempotency-Key": "many"}
 
@@ -70,29 +77,42 @@ def test_25_at_once_in_two_processes_are_one_turn(start_service, database_url):
     assert len(listed["conversations"]) == 1
 
 
-def test_an_answer_is_given_again_after_a_restart(start_service):
-    service = start_service()
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_an_answer_is_given_again_after_a_restart_and_by_another_process(start_service, database_url, how):
+    shared = sharing(database_url)
+    service, other = start_service(**shared), start_service(**shared)
     first = keyed(service)
-    assert service.stop() == 0
+    wait(lambda: keyed(service).status_code == 200)  # the answer is kept a moment after it is given
+    service.kill() if how == "killed" else service.stop()
+    elsewhere = keyed(other, key=service.api_key)
     service.start()
-    again = keyed(service)
-    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
-    assert len(service.rows()) == 1
+    streamed = keyed(service, headers={"Accept": "text/event-stream"})
+    assert [each.event for each in Parser().feed(streamed.content)] == ["turn", "text", "done"]
+    for again in (elsewhere, keyed(service), streamed):
+        assert again.headers["idempotency-replayed"] == "true"
+        assert again.headers["x-request-id"] == first.json()["id"]
+    assert elsewhere.content == first.content
+    assert len(service.wait_for_rows()) == 1
 
 
-def test_the_claim_of_a_killed_process_stands_until_its_lease_ends(start_service):
-    service, headers = start_service(), {"Idempotency-Key": "killed"}
+def test_the_claim_of_a_killed_process_stands_until_its_lease_ends(start_service, database_url):
+    shared = sharing(database_url)
+    service, other = start_service(**shared), start_service(**shared)
+    headers = {"Idempotency-Key": "killed"}
     with stream(service, "one [sim:slow:300]", headers=headers) as first:
         first.until("text")
         service.kill()
     service.start()
-    message = {"message": "one [sim:slow:300]", "stream": True}
-    assert ask(service, headers=headers, **message).status_code == 409
-    with closing(sqlite3.connect(service.cwd / "var" / "parley.db")) as database, database:
-        # the turn's deadline, 120 s, and 10 s
-        moved = database.execute("UPDATE idempotency_claim SET expires_at = expires_at - 130000000")
-        assert moved.rowcount == 1
-    assert ask(service, headers=headers, **message).status_code == 200
+    asked = {"headers": headers, "key": service.api_key, "message": "one [sim:slow:300]", "stream": True}
+    for each in (service, other):
+        busy = ask(each, **asked)
+        assert (busy.status_code, busy.json()["code"], busy.headers["retry-after"]) == (409, "conflict", "1")
+    (claim,) = sql(database_url, "SELECT expires_at, turn_id FROM idempotency_claim")
+    began = UUID(claim["turn_id"]).int >> 80  # a UUIDv7 begins with its milliseconds
+    assert 130_000 <= claim["expires_at"] // 1000 - began < 131_000 + PATIENCE * 1000  # 120 s and 10 s
+    sql(database_url, "UPDATE idempotency_claim SET expires_at = expires_at - 130000000")
+    assert ask(other, **asked).status_code == 200
+    assert ask(service, **asked).headers["idempotency-replayed"] == "true"
 
 
 def test_a_client_that_left_may_ask_again(service):
