@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 
 import httpx2
 
-MAX_EVENT = 8 << 20
+MAX_EVENT = 4 << 20
 """Bytes of one event."""
 MAX_LINES = 10_000
 """Lines of one event; the API's have two, and each more makes the SDK copy the event once more."""
