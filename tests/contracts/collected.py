@@ -15,7 +15,11 @@ from typing import Any
 
 import httpx
 
+from tests.conftest import MANY
+from tests.faults.upstream import END, Upstream, chunk, head
+from tests.faults.upstream_table import ANSWER
 from tests.harness.chat import ask, stream
+from tests.harness.messages_api import frame
 from tests.harness.quick_alarm import install
 from tests.harness.redis import Redis
 from tests.harness.service import Service
@@ -145,6 +149,17 @@ def in_a_burst(cwd: Path) -> Iterator[tuple[str, Any]]:
         list(pool.map(lambda _: ask(service, "[sim:500]"), range(14)))
         for kind in ("alert_firing", "alert_resolved"):
             yield f"lines/{kind}", service.wait_for_line(type=kind)
+
+
+def with_a_failing_api(cwd: Path) -> Iterator[tuple[str, Any]]:
+    """Lines about a model that is left alone, and asked again."""
+    cwd.mkdir()
+    down = (head("529 X", retry_after="0", content_length="0"),)
+    answer = (head(), *(chunk(frame(each)) for each in ANSWER), END)
+    with Upstream({"back": (*[down] * 5, answer)}) as api, Service(cwd, api.settings | MANY) as service:
+        for kind in ("model_breaker_opened", "model_breaker_closed"):
+            wait(lambda kind=kind: ask(service, "fault:back#asked") and service.lines(type=kind))
+            yield f"lines/{kind}", service.lines(type=kind)[0]
 
 
 def with_several_workers(cwd: Path) -> Iterator[tuple[str, Any]]:

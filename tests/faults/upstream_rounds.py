@@ -1,4 +1,4 @@
-"""The long profile: `python -m tests.faults.upstream_rounds MINUTES`; adds to var/upstream.json, prints a table.
+"""The long profile: `python -m tests.faults.upstream_rounds MINUTES`; adds to var/upstream.json.
 
 Refuses to end well where any round, of this run or an earlier one, found something wrong.
 """
