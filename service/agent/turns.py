@@ -31,8 +31,11 @@ from telemetry.failure import words_of
 from telemetry.record import Caller, Decision, RateLimit, TurnRecord
 from telemetry.recorder import OpenTurn, Recorder
 
-END_SECONDS = 0.6
-"""After the grace, for the ends of turns that were ended, and what they leave."""
+END_SECONDS, SLICE = 0.6, 0.05
+"""After the grace, for turns that were ended and what they leave; counted in slices, so that a process that
+is kept from the processor does not take its own lateness for theirs."""
+LEAD, LEAD_EACH = 0.2, 0.005
+"""Seconds before the grace ends at which turns are ended, and more for each: all are told by its end."""
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -168,14 +171,19 @@ class Turns:
                 await asyncio.wait_for(self._hurried.wait(), self._delay)
         self.stopping = True
         if self._running:
-            await asyncio.wait(self._running, timeout=max(0.0, over - clock()))
+            lead = min(self._terms.grace / 5, LEAD + LEAD_EACH * len(self._running))
+            await asyncio.wait(self._running, timeout=max(0.0, over - lead - clock()))
         self.hurry()
-        until = clock() + END_SECONDS
-        if self._running:
-            await asyncio.wait(self._running, timeout=END_SECONDS)
+        until = max(clock(), over) + END_SECONDS
+        await self._ended(until - clock())
         for task in self._running:
             log.say(names.REQUEST_FAILED, ERROR, error=f"The {task.get_name()} did not end.")
-        await self._settlement.stop(max(until, over + END_SECONDS) - clock())
+        await self._settlement.stop(max(0.1, until - clock()))
+
+    async def _ended(self, seconds: float) -> None:
+        for _ in range(round(seconds / SLICE) + 1):
+            if self._running:
+                await asyncio.wait(self._running, timeout=SLICE)
 
     def hurry(self) -> None:
         """End the running turns now, whatever is left of their grace."""

@@ -9,12 +9,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 REST = 1.0
 """Seconds after the grace in which all is over."""
 LEAST, SPARE = 0.1, 0.2
 """Seconds that each who closes has at least, and that are kept for those who come after."""
-LOOK = 0.02
+LOOK, MOST_LATE = 0.02, 4.0
+"""Time in which we would have worked and were not let is not counted, up to so much: the machine is busy."""
+WAITED = Path("/proc/self/schedstat")
+"""How long the main thread ran, and waited for a processor, in nanoseconds (Linux, proc(5))."""
 WORDS = "parley: the stop took too long; what is not in the database is in the journal\n"
 
 IN_ORDER, CUT_SHORT = 0, 1
@@ -31,6 +35,7 @@ class Leave:
     def __init__(self, grace: float, end: Callable[[int], None] = os._exit) -> None:
         self._grace, self._end = grace, end
         self._until: float | None = None
+        self._late = 0.0
         self._code = CUT_SHORT
         self._asked = threading.Lock()
         self._asked.acquire()
@@ -53,12 +58,25 @@ class Leave:
         """So many seconds, or what is left of the time."""
         if self._until is None:
             return seconds
-        return min(seconds, max(LEAST, self._until - SPARE - time.monotonic()))
+        return min(seconds, max(LEAST, self._left(self._until) - SPARE))
+
+    def _left(self, until: float) -> float:
+        return until + min(self._late, MOST_LATE) - time.monotonic()
 
     def _see_to_it(self) -> None:
         self._asked.acquire()
-        while self._until is not None and (left := self._until - time.monotonic()) > 0:
+        before = waited()
+        while self._until is not None and (left := self._left(self._until)) > 0:
             time.sleep(min(left, LOOK))
+            self._late = waited() - before
         if self._code == CUT_SHORT:
             sys.stderr.write(WORDS)
         self._end(self._code)
+
+
+def waited() -> float:
+    """Seconds that the main thread has waited for a processor; 0 where the system does not say."""
+    try:
+        return int(WAITED.read_text().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0

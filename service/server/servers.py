@@ -19,7 +19,7 @@ from service.workers import deaf
 
 BACKLOG = 2048
 """Connections that wait to be accepted."""
-EXTRA_SECONDS = 0.3
+EXTRA_SECONDS = 0.5
 """After the turns, for the last frames to leave."""
 
 OnExit = Callable[[bool, Callable[[], None]], None]

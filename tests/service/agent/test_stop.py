@@ -109,3 +109,31 @@ async def test_a_turn_that_does_not_end_at_all_is_named_and_left_behind(monkeypa
         free.set()
         await running.ended()
     assert len(house.records) == 1
+
+
+async def test_turns_are_told_before_the_grace_is_over():
+    steps = (*begin(), ContentBegan(), Pause(asyncio.Event().wait))
+    house = TurnHouse(ScriptedModel(steps), grace=1.0)
+    clock = asyncio.get_running_loop().time
+    async with house.listening() as running:
+        over = clock() + 1.0
+        stopping = asyncio.create_task(house.turns.stop())
+        await hear_all(running)
+        told = clock()
+        await stopping
+    assert told >= over - turns.LEAD - turns.LEAD_EACH
+    assert [record.outcome for record in house.records] == [Outcome.SHUTDOWN]
+
+
+async def test_during_the_delay_turns_are_taken_though_the_service_leaves():
+    house = TurnHouse(ScriptedModel(say("x"), say("y")), grace=600.0)
+    house.turns._delay = 600.0
+    stopping = asyncio.create_task(house.turns.stop())
+    await asyncio.sleep(0)
+    assert (house.turns.leaving, house.turns.stopping) == (True, False)
+    _, record = await house.whole()
+    assert record.outcome is Outcome.ANSWERED
+    house.turns.hurry()
+    await stopping
+    _, record = await house.whole(FakeAsk(turn_id="turn-2"))
+    assert record.failure.code is Code.SHUTTING_DOWN

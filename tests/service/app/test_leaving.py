@@ -71,3 +71,23 @@ def test_those_who_close_share_what_is_left():
     hurried = Leave(0.0, End())
     hurried.begin(at_once=False)
     assert LEAST < hurried.within(2.0) < REST
+
+
+def test_time_in_which_others_had_the_processor_is_not_counted_but_not_for_ever(end, monkeypatch, tmp_path):
+    told = tmp_path / "schedstat"
+    told.write_text("5 1000000 1\n")
+    monkeypatch.setattr(leaving, "WAITED", told)
+    monkeypatch.setattr(leaving, "MOST_LATE", 0.4)
+    leave, began = Leave(0.0, end), time.monotonic()
+    leave.begin(at_once=False)
+    told.write_text("5 60001000000 1\n")
+    assert end.came.wait(30)
+    assert time.monotonic() - began >= 0.45
+
+
+@pytest.mark.parametrize("said", ["", "5", "5 x 1"])
+def test_where_the_system_does_not_say_nothing_is_late(monkeypatch, tmp_path, said):
+    monkeypatch.setattr(leaving, "WAITED", tmp_path / "none")
+    assert leaving.waited() == 0.0
+    (tmp_path / "none").write_text(said)
+    assert leaving.waited() == 0.0
