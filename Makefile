@@ -9,7 +9,7 @@ MINUTES ?= 10
 # tests run beside each other, a file whole by one of them; more than cores, since many wait for a service
 WORKERS ?= 3
 
-.PHONY: run test stack faults faults-redis stack-faults endings check format lock clean
+.PHONY: run test stack faults faults-redis faults-upstream overload stack-faults endings check format lock clean
 
 run: $(VENV)/.run
 	@$(BIN)/parley serve
@@ -32,6 +32,10 @@ faults-redis: $(VENV)/.test
 	@.ci/debian
 	@$(BIN)/python -m tests.faults.limits_redis $(MINUTES)
 
+# 159 faults of the model's API in two modes, again and again; adds up in var/upstream.json
+faults-upstream: $(VENV)/.test
+	@$(BIN)/python -m tests.faults.upstream_rounds $(MINUTES)
+
 # collector and Jaeger away for half a minute and killed; adds up in var/stack.json
 stack-faults: $(VENV)/.test
 	@.ci/debian
@@ -40,6 +44,10 @@ stack-faults: $(VENV)/.test
 # twenty ways in which a query ends, ten times each, again and again; adds up in var/endings.json
 endings: $(VENV)/.test
 	@$(BIN)/python -m tests.faults.endings $(MINUTES)
+
+# ten times as many requests as can be answered; adds to var/overload.json
+overload: $(VENV)/.test
+	@$(BIN)/python -m tests.faults.overload $(MINUTES)
 
 # 10 M decisions of adversaries, a flood of 10 M keys: a quarter of an hour
 limits: $(VENV)/.test
