@@ -400,8 +400,13 @@ def _failure(code: Code, error: BaseException) -> Failure:
         code=code,
         detail=ours.detail if ours else "",
         error=words_of(error),
-        stack="".join(traceback.format_exception(error)),
+        stack=_stack(error),
         retry_after_ms=ours.retry_after_ms if ours else None,
         fields=ours.fields if ours else (),
         unforeseen=ours is None,
     )
+
+
+def _stack(error: BaseException) -> str:
+    """Where it was raised; not of what comes in floods and from one place, when time is dear."""
+    return "" if isinstance(error, Overloaded) else "".join(traceback.format_exception(error))

@@ -5,11 +5,13 @@ import pytest
 
 from service import errors
 from service.errors import (
+    AuditUnwritable,
     ClientGone,
     ConcurrencyLimited,
     DatabaseError,
     InvalidRequest,
     OverBudget,
+    Overloaded,
     RateLimited,
     Refusal,
     ServiceError,
@@ -232,3 +234,9 @@ def test_which_upstream_errors_another_attempt_may_mend(error, transient):
 )
 def test_what_is_not_ours_nobody_foresaw(error, unforeseen):
     assert classify(error).unforeseen is unforeseen
+
+
+def test_a_refusal_that_comes_in_floods_costs_no_stack():
+    failure = classify(Overloaded("no place"))
+    assert (failure.code, failure.stack, failure.unforeseen) == (Code.OVERLOADED, "", False)
+    assert classify(AuditUnwritable("no")).stack
