@@ -1,7 +1,8 @@
+import pytest
 from hypothesis import given
 
 from telemetry.failure import Code, Failure
-from telemetry.record import Attempt, Ending, Outcome, ToolOutcome, TurnRecord, Usage
+from telemetry.record import Attempt, Ending, Outcome, ToolOutcome, TurnRecord, Usage, UsageSource
 from tests.harness.records import RECORDS, UNHURT, a_model_call, a_tool_call, answered, refused
 
 OVERLOADED = Failure(code=Code.UPSTREAM_OVERLOADED, error="UpstreamOverloaded: 529", stack="at the attempt")
@@ -95,3 +96,26 @@ def test_any_record_that_ended_badly_says_so_among_its_errors(record):
     assert (record.failure is None) == (record.outcome in UNHURT)
     if hurt:
         assert any(record.failure.same_error(each) for each in record.errors)
+
+
+@pytest.mark.parametrize(
+    ("sources", "whole"),
+    [
+        ((), "none"),
+        (("none",), "none"),
+        (("none", "reported"), "reported"),
+        (("reported", "estimated", "none"), "estimated"),
+    ],
+)
+def test_an_estimate_of_one_call_is_one_of_the_whole(sources, whole):
+    calls = tuple(a_model_call(usage_source=UsageSource(source)) for source in sources)
+    assert answered(model_calls=calls).usage_source is UsageSource(whole)
+
+
+def test_the_model_is_the_one_that_answered_last():
+    failed = a_model_call(failure=OVERLOADED, first_chunk_seconds=None)
+    other = a_model_call(model="other")
+    assert answered(model_calls=(failed, other)).model == "other"
+    assert answered(model_calls=(failed, a_model_call(model="other", failure=OVERLOADED))).model == "other"
+    silent = a_model_call(model="other", failure=OVERLOADED, first_chunk_seconds=None)
+    assert answered(model_calls=(failed, silent)).model == "claude-sonnet-5-5"

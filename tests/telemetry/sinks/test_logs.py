@@ -23,7 +23,8 @@ from tests.harness.records import (
 )
 
 COMPLETED_FIELDS = [
-    "userId", "role", "query", "responseTime", "cost", "tokens", "toolsCalled", "model", "outcome",
+    "userId", "role", "query", "responseTime", "cost", "tokens", "usageSource", "toolsCalled", "model",
+    "outcome",
 ]  # fmt: skip
 LIMITER = ("rate_limited", "tokens_limited", "concurrency_limited")
 DENIED = ("unauthenticated", "forbidden", "cross_site")
@@ -59,6 +60,7 @@ def test_an_answer_is_completed():
         "responseTime": 1234,
         "cost": 0.0012,
         "tokens": {"input": 200, "output": 40, "total": 240},
+        "usageSource": "reported",
         "toolsCalled": ["calculate"],
         "model": "claude-sonnet-5-5",
         "outcome": "answered",
@@ -226,3 +228,24 @@ def test_who_was_let_in_without_a_look_is_told_so(record):
     stale = structs.replace(opening, caller=structs.replace(opening.caller, stale=True))
     assert ending(record(opening=stale)).fields["authStale"] is True
     assert "authStale" not in ending(record(opening=opening)).fields
+
+
+def test_each_request_is_told_where_one_failed():
+    busy = Failure(code=Code.UPSTREAM_OVERLOADED)
+    attempts = (
+        Attempt(status=529, request_id="r1", waited_seconds=0.25, failure=busy),
+        Attempt(status=200, request_id="r2"),
+    )
+    fields = ending(answered(model_calls=(a_model_call(attempts=attempts),))).fields
+    known = {"model": "claude-sonnet-5-5"}
+    assert fields["attempts"] == [
+        known | {"status": 529, "requestId": "r1", "code": "upstream_overloaded", "waitMs": 250},
+        known | {"status": 200, "requestId": "r2", "code": None, "waitMs": 0},
+    ]
+    assert "attempts" not in ending(answered()).fields
+
+
+def test_who_was_asked_for_is_told_where_another_answered():
+    fields = ending(answered(model_calls=(a_model_call(model="claude-haiku-5-5"),))).fields
+    assert (fields["model"], fields["askedModel"]) == ("claude-haiku-5-5", "claude-sonnet-5-5")
+    assert "askedModel" not in ending(answered()).fields
