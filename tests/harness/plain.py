@@ -52,7 +52,7 @@ class Caller:
     async def send(self, request: bytes) -> Heard:
         """A whole request; raises as `ask`."""
         began = time.perf_counter()
-        reader, writer = self._free.pop() if self._free else await self._connect()
+        reader, writer = await self._line()
         try:
             writer.write(request)
             status, headers, body = await read(reader)
@@ -70,7 +70,12 @@ class Caller:
         while self._free:
             self._free.pop()[1].close()
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _line(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._free:
+            reader, writer = self._free.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()  # it has idled for longer than the server keeps it
         return await asyncio.open_connection(self._host, self._port)
 
 
