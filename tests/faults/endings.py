@@ -17,11 +17,12 @@ from typing import Any
 
 import httpx
 import msgspec
-from msgspec import Struct, field, structs
+from msgspec import Struct, field
 
 from tests.faults import money
 from tests.faults.partings import PARTINGS, SMALL, Guest, Parting, Scene
 from tests.faults.speaker import Speaker
+from tests.harness.chat import ask
 from tests.harness.otlp import Receiver
 from tests.harness.service import Service
 from tests.harness.waiting import wait
@@ -41,7 +42,8 @@ SETTINGS = {
     "OTEL_BSP_MAX_QUEUE_SIZE": "20000",
 }
 PATIENT = {"AGENT_STREAM_RESUME_MS": "500"}
-WARM = next(each for each in PARTINGS if each.name == "answered, JSON")
+NAME = re.compile(r"#(\w+)")
+OK = 200
 LOUD = {"WARN", "ERROR"}
 """Levels of a library's line that nobody expects."""
 ESTABLISHED, CLOSE_WAIT = "01", "08"
@@ -82,6 +84,11 @@ class Stage:
         }
         self._played: dict[str, Parting] = {}
 
+    def warm(self) -> None:
+        """Ask each service until it answers: the first question of a process takes longer than any other."""
+        for service in self.services.values():
+            wait(lambda service=service: ask(service, "[whole] #warm").status_code == OK, SECONDS)
+
     async def play(self, parting: Parting) -> None:
         """Play one to its end."""
         service, name = self.services[parting.patient], secrets.token_hex(6)
@@ -118,11 +125,10 @@ class Stage:
         self.results.rounds += 1
 
     def _count(self, names: Mapping[str, Parting], service: Service) -> None:
-        rows = wait(lambda: _rows(service, len(names)), SECONDS, seen=service.said)
+        rows = wait(lambda: _rows(service, names), SECONDS, seen=service.said)
         spans = self._spans([row["entityId"] for row in rows])
         for row in rows:
-            name = re.findall(r"#(\w+)", row["metadata"]["query"])[0]
-            parting = names[name]
+            parting = names[_name(row)]
             tally = self.results.tallies.setdefault(parting.name, Tally())
             tally.rows += 1
             tally.spans += spans.count(row["entityId"])
@@ -196,8 +202,7 @@ async def _run(
         with ExitStack() as started:
             for service in stage.services.values():
                 await asyncio.to_thread(started.enter_context, service)
-            for patient in stage.services:  # the first question of a process takes longer than any other
-                await stage.play(structs.replace(WARM, patient=patient))
+            await asyncio.to_thread(stage.warm)
             await _play_all(stage, [parting for parting in partings for _ in range(each)])
             await asyncio.to_thread(stage.judge)
 
@@ -216,9 +221,14 @@ async def _play_all(stage: Stage, partings: list[Parting]) -> None:
     await asyncio.gather(*map(one, partings))
 
 
-def _rows(service: Service, count: int) -> list[dict[str, Any]]:
-    rows = service.rows()
-    return rows if len(rows) >= count else []
+def _rows(service: Service, names: Mapping[str, Parting]) -> list[dict[str, Any]]:
+    """Rows of those that were played, once there are as many."""
+    rows = [row for row in service.rows() if _name(row) in names]
+    return rows if len(rows) >= len(names) else []
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return NAME.findall(row["metadata"]["query"])[0]
 
 
 def _unequal(tallies: Mapping[str, Tally]) -> Iterator[str]:
