@@ -71,7 +71,11 @@ class Guard:
     def _tell(self, *, was_open: bool) -> None:
         cause = self.breaker.cause
         if cause and not was_open:
-            said = {"code": cause.code.value, "status": cause.status, "seconds": self.breaker.seconds}
+            said = {
+                "code": cause.code.value,
+                "status": cause.status,
+                "seconds": round(self.breaker.seconds, 1),
+            }
             log.say(names.BREAKER_OPENED, WARNING, model=self._model, **said)
         elif was_open and not cause:
             log.say(names.BREAKER_CLOSED, INFO, model=self._model)

@@ -99,6 +99,7 @@ def test_what_the_turns_span_says(kept):
         names.OUTPUT_TOKENS: 7,
         names.CACHE_READ_TOKENS: 3,
         names.CACHE_WRITE_TOKENS: 0,
+        names.USAGE_SOURCE: "reported",
     }
 
 
@@ -121,6 +122,7 @@ def test_what_the_spans_of_its_steps_say(kept):
         names.OUTPUT_TOKENS: 7,
         names.CACHE_READ_TOKENS: 3,
         names.CACHE_WRITE_TOKENS: 0,
+        names.USAGE_SOURCE: "reported",
     }
     assert tool == {
         names.OPERATION: "execute_tool",
@@ -246,3 +248,22 @@ def test_who_was_let_in_without_a_look_is_told_so():
     stale = structs.replace(opening, caller=structs.replace(opening.caller, stale=True))
     assert of_turn(answered(opening=stale))[names.AUTH_STALE] is True
     assert names.AUTH_STALE not in of_turn(answered(opening=opening))
+
+
+def test_each_request_that_failed_is_an_event(kept):
+    failure = Failure(code=Code.UPSTREAM_OVERLOADED)
+    with recorder(MemorySink()).turn("turn-1", ROUTE) as turn, turn.model_call("m", {}) as call:
+        call.attempted(Attempt(status=529, request_id="r1", waited_seconds=0.25, failure=failure))
+        call.attempted(Attempt(failure=failure))
+        call.attempted(Attempt(status=200, request_id="r3"))
+    events = spans(kept)["chat m"].events
+    assert [event.name for event in events] == [names.ATTEMPT_EVENT] * 2
+    first, second = (dict(event.attributes) for event in events)
+    words = {
+        names.ERROR_CATEGORY: "agent_service",
+        names.ERROR_CODE: "upstream_overloaded",
+        names.ERROR_FAULT: "provider",
+    }
+    told = {names.ATTEMPT_STATUS: 529, names.ATTEMPT_REQUEST_ID: "r1", names.ATTEMPT_WAIT: 250}
+    assert first == told | words
+    assert second == {names.ATTEMPT_WAIT: 0} | words

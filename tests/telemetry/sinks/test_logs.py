@@ -79,7 +79,7 @@ def test_a_client_that_left_is_completed_too():
 def test_what_went_wrong_is_failed(outcome):
     line = ending(failed(outcome=outcome))
     assert (line.type, line.level) == (names.FAILED, logging.ERROR)
-    assert list(line.fields) == [*COMPLETED_FIELDS, "category", "code", "error", "stack"]
+    assert list(line.fields) == [*COMPLETED_FIELDS, "attempts", "category", "code", "error", "stack"]
     assert (line.fields["category"], line.fields["code"]) == ("agent_service", "upstream_error")
     assert (line.fields["error"], line.fields["stack"]) == ("UpstreamFailed: no", "Traceback: no")
 
