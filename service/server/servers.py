@@ -137,7 +137,11 @@ def listen(address: tuple[str, int]) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     try:
-        return socket.create_server(address, family=family, backlog=BACKLOG)
+        listener = socket.create_server(address, family=family, backlog=BACKLOG)
+        # Connections inherit it; asyncio sets it only where a socket was made with its protocol's number. An
+        # answer is a head and a body: the body would wait up to 40 ms until the head is acknowledged.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (")[0]
         raise OSError(f"Cannot listen on {address[0]}:{address[1]}: {reason}.") from error
+    return listener

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 
 import pytest
 
@@ -248,3 +249,13 @@ async def test_nothing_is_left_of_connections_that_are_gone(serve):
     while there.connections:  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(0.001)
     assert not there.hall.idle
+
+
+async def test_an_answers_body_does_not_wait_for_its_head_to_be_acknowledged(serve):
+    there = await serve(echo)
+    wire = await there.connect()
+    await wire.send(GET)
+    assert (await wire.answer())[0] == 200
+    (connection,) = there.connections
+    taken = connection.transport.get_extra_info("socket")
+    assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
