@@ -36,6 +36,8 @@ ENDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         names.AUDIT_ROWS: ("",),
         names.AUDIT_BYTES: ("",),  # it says bytes already
         names.DISK_FREE: ("_bytes",),
+        names.MODEL_RETRIES: (COUNTER,),
+        names.MODEL_SHUT: ("",),
         names.BUDGET_USED: ("_ratio",),
         names.BUDGET_REFUSALS: (COUNTER,),
         names.BUDGET_DRIFT: ("",),

@@ -119,6 +119,18 @@ LATENCY = Section(
             unit="s",
         ),
         Panel(
+            title="Retries",
+            queries=(rate("model", "parley_model_retries_total"),),
+            said="Requests to the model's API after the first of a call: a tenth of what is answered at most.",
+            unit="ops",
+        ),
+        Panel(
+            title="Left alone",
+            queries=(gauge("max by (instance, model) (parley_model_shut)", "{{model}}"),),
+            said="1 while a model fails too often and is not asked.",
+            alarm=1,
+        ),
+        Panel(
             title="Tools",
             queries=(quantile(0.95, "gen_ai_execute_tool_duration_seconds", "gen_ai_tool_name"),),
             said="One call of a tool.",

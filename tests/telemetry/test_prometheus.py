@@ -17,7 +17,7 @@ metrics.set_meter_provider(provider)
 from telemetry import log, sink
 from telemetry.sinks.metrics import MetricSink
 from config.settings import Settings
-import service.audit.ledger, service.limits.meters, service.limits.budget.meters
+import service.agent.meters, service.audit.ledger, service.limits.meters, service.limits.budget.meters
 import service.audit.checkpoints, service.audit.verdict, service.workers
 MetricSink(Settings())
 meter = metrics.get_meter("parley")

@@ -146,6 +146,7 @@ def test_the_span_of_the_turn_says_all_that_the_contract_promises(service, recei
         "parley.tools.called": ["calculate"],
         "parley.cost.usd_micros": round(answer["cost"] * 1_000_000),
         "parley.audit.id": answer["id"],
+        "parley.usage.source": "reported",
         "parley.rate_limit.decision": "allowed",
         "parley.rate_limit.policy": "role",
         "parley.rate_limit.limit": 1000,
