@@ -121,7 +121,7 @@ LATENCY = Section(
         Panel(
             title="Retries",
             queries=(rate("model", "parley_model_retries_total"),),
-            said="Requests to the model's API after the first of a call: a tenth of what is answered at most.",
+            said="Requests to the API after the first of a call: at most a tenth of what is answered.",
             unit="ops",
         ),
         Panel(
