@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from service.agent import worst
 from service.agent.cost import Prices
@@ -60,3 +61,13 @@ def test_a_turns_least_is_its_first_call():
     assert need.tokens == worst.of_call(prompt(), PRICES).tokens
     assert need.cost_micros > 9 * need.least_micros
     assert worst.of_turn(prompt(), PRICES, 0).cost_micros == need.least_micros
+
+
+def test_models_that_stand_in_are_covered_after_those_that_were_asked_in_vain():
+    alone = worst.of_turn(prompt(), PRICES, 8)
+    dear = worst.of_turn(prompt(), PRICES, 8, ("claude-opus-5-5",))
+    only = worst.of_turn(structs.replace(prompt(), model="claude-opus-5-5"), PRICES, 8)
+    assert dear.cost_micros > only.cost_micros > alone.cost_micros
+    assert (dear.least_micros, dear.tokens, dear.model) == (alone.least_micros, alone.tokens, alone.model)
+    cheap = worst.of_turn(prompt(), PRICES, 8, ("claude-haiku-5-5",))
+    assert cheap.cost_micros == alone.cost_micros

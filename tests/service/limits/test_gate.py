@@ -263,6 +263,14 @@ async def test_without_money_and_tokens_nobody_weighs_another_call():
     await grant.call(lambda: pytest.fail("it was weighed"), 10**9)
 
 
+@pytest.mark.parametrize(("mode", "third"), [("enforce", False), ("observe", True), ("off", True)])
+async def test_another_model_is_counted_as_if_it_had_been_asked_for(mode, third):
+    house = House(models={"dear": 2}, mode=mode)
+    grant = await house.admit()
+    assert [await grant.model("dear") for _ in range(3)] == [True, True, third]
+    assert await grant.model("free")
+
+
 async def test_a_tool_has_a_number_for_each_user():
     house = House(tools={"calculate": 2})
     grant, other = await house.admit(), await house.admit(BEN)
