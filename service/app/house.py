@@ -135,28 +135,28 @@ def build_turns(
     for name in settings.model.names:
         if not prices.known(name):
             log.say(names.MODEL_UNPRICED, WARNING, model=name)
-    return Turns(
-        Recorder(sinks, ending_of, content=settings.telemetry_content),
-        gate,
-        Agent(
-            model,
-            built_in(),
-            prices,
-            settings.model.max_tool_rounds,
-            guards or Guards(on=False),
-            settings.model.fallbacks,
-            settings.model.turn_timeout_ms / 1000,
-        ),
-        Terms(
-            system=settings.model.system_prompt,
-            deadline=settings.model.turn_timeout_ms / 1000,
-            grace=settings.shutdown_grace_ms / 1000,
-            patience=settings.streams.resume_ms / 1000,
-            delay=settings.shutdown_delay_ms / 1000,
-            places=settings.max_turns,
-        ),
-        Memory(database.conversations, microseconds),
-        keeping,
+    agent = Agent(
+        model,
+        built_in(),
+        prices,
+        settings.model.max_tool_rounds,
+        guards or Guards(on=False),
+        settings.model.fallbacks,
+        settings.model.turn_timeout_ms / 1000,
+    )
+    recorder = Recorder(sinks, ending_of, content=settings.telemetry_content)
+    memory = Memory(database.conversations, microseconds)
+    return Turns(recorder, gate, agent, _terms(settings), memory, keeping)
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(
+        system=settings.model.system_prompt,
+        deadline=settings.model.turn_timeout_ms / 1000,
+        grace=settings.shutdown_grace_ms / 1000,
+        patience=settings.streams.resume_ms / 1000,
+        delay=settings.shutdown_delay_ms / 1000,
+        places=settings.max_turns,
     )
 
 

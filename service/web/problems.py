@@ -138,7 +138,7 @@ def alone(error: ServiceError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
 
 def _headers(failure: Failure, status: int) -> dict[str, str]:
     headers: dict[str, str] = {}
-    if status in RETRY_STATUSES or failure.retry_after_ms is not None:
+    if status in RETRY_STATUSES or (failure.retryable and failure.retry_after_ms is not None):
         headers["retry-after"] = str(max(1, -(-(failure.retry_after_ms or 0) // 1000)))
     if failure.category is Category.AUTHENTICATION:
         headers["www-authenticate"] = "Bearer"

@@ -18,7 +18,7 @@ import httpx
 from tests.conftest import MANY
 from tests.faults.upstream import END, Upstream, chunk, head
 from tests.faults.upstream_table import ANSWER
-from tests.harness.chat import ask, stream
+from tests.harness.chat import ask, resume, stream
 from tests.harness.messages_api import frame
 from tests.harness.quick_alarm import install
 from tests.harness.redis import Redis
@@ -69,6 +69,7 @@ def collect(folder: Path) -> Found:
         "AGENT_MODELS": "claude-sonnet-5-5,no-price",
         "AGENT_SINKS": "audit,logs,metrics,clumsy",
         "AGENT_TURN_TIMEOUT_MS": "5000",
+        "AGENT_STREAM_RESUME_MS": "60000",
         "PYTHONPATH": str(folder / "site"),
     }
     (folder / "cwd").mkdir()
@@ -86,7 +87,7 @@ def collect(folder: Path) -> Found:
     found |= dict(on_a_full_disk(folder / "full"))
     found |= dict(on_a_small_budget(folder / "budget"))
     found |= dict(with_several_workers(folder / "several")) | dict(in_a_burst(folder / "burst"))
-    found |= dict(of_a_changed_log(folder / "changed"))
+    found |= dict(of_a_changed_log(folder / "changed")) | dict(with_a_failing_api(folder / "failing"))
     return found
 
 
@@ -226,6 +227,7 @@ def routes(service: Service, head: str) -> Iterator[tuple[str, Any]]:
     one = f"/api/v1/conversations/{answer['conversationId']}"
     of_turn = {"traceId": answer["traceId"]}
     yield "chat", answer
+    yield "resumeChat", resumed(service)
     yield "listConversations", got(service, "/api/v1/conversations")
     yield "getConversation", got(service, one)
     yield "listAuditEvents", got(service, EVENTS, head, **of_turn)
@@ -240,6 +242,14 @@ def routes(service: Service, head: str) -> Iterator[tuple[str, Any]]:
     yield "getLiveness", got(service, "/health/live", "")
     yield "getReadiness", got(service, "/health/ready", "")
     yield from removing(service, head, one)
+
+
+def resumed(service: Service) -> Found:
+    """The rest of a stream, by what its events are called."""
+    with stream(service, "Hello") as first:
+        (began, *_) = first.rest()
+    with resume(service, began.data["id"], after=began.id) as rest:
+        return {event.event: event.data for event in rest.rest()}
 
 
 def removing(service: Service, head: str, conversation: str) -> Iterator[tuple[str, Any]]:

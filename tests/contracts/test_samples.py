@@ -169,10 +169,12 @@ def write(collected: dict[str, Any], machine: str) -> None:
     examples |= {"chat request": {"message": "What is 12*7?"}, "getSchema": {"openapi": "3.1.0"}}
     examples["eraseSubject request"] = {"subject": "auditee", "confirm": "auditee"}
     event = examples.pop("exportAuditEvents")[0]
+    del examples["resumeChat"]
     examples["exportAuditEvents application/x-ndjson"] = json.dumps(event) + "\n"
     examples["exportAuditEvents text/csv"] = csv_of(event)
     data = {name: json.dumps(sample(f"events/{name}")) for name in ("turn", "text", "done")}
     examples["chat text/event-stream"] = STREAM.format(**data)
+    examples["resumeChat text/event-stream"] = STREAM.format(**data).partition("\n\n")[2]
     EXAMPLES.write_text(json.dumps(examples, indent=1, ensure_ascii=False) + "\n")
 
 

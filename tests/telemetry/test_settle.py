@@ -10,13 +10,15 @@ OURS = {
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "128",
     "OTEL_SERVICE_NAME": "parley",
     "OTEL_RESOURCE_ATTRIBUTES": VERSION,
+    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "40",
+    "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT": "40",
 }
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 
 
 def settled(**given: str) -> dict[str, str]:
-    """What is added to the environment, or changed in it, besides our four defaults."""
+    """What is added to the environment, or changed in it, besides our defaults."""
     environ = dict(given)
     settle(environ)
     assert all(environ[name] == value for name, value in given.items() if value)
@@ -108,6 +110,18 @@ def test_an_exporter_without_an_endpoint_is_the_operators_own_affair():
 
 def test_a_configuration_file_speaks_for_itself():
     assert settled(**{"OTEL_CONFIG_FILE": "otel.yaml", ENDPOINT: "http://a:4318"}) == {}
+
+
+def test_a_time_for_all_signals_is_not_overruled():
+    environ = {"OTEL_EXPORTER_OTLP_TIMEOUT": "7"}
+    settle(environ)
+    assert {environ[f"OTEL_EXPORTER_OTLP_{signal}_TIMEOUT"] for signal in ("TRACES", "LOGS")} == {"7"}
+
+
+def test_a_configuration_file_speaks_for_times_too():
+    environ = {"OTEL_CONFIG_FILE": "otel.yaml"}
+    settle(environ)
+    assert not any(name.endswith("_TIMEOUT") for name in environ)
 
 
 def test_an_empty_configuration_file_is_none():

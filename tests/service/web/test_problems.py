@@ -104,9 +104,16 @@ def test_retry_after_is_never_too_early(code, milliseconds, seconds):
 
 @pytest.mark.parametrize(("code", "status"), [(code, status) for _, code, status in CASES])
 def test_headers_by_status(code, status):
-    headers = problem_of(Failure(code=Code(code), retry_after_ms=5_000), IDENTITY).headers
-    assert ("retry-after" in headers) is (status in {409, 429, 503})
+    failure = Failure(code=Code(code), retry_after_ms=5_000)
+    headers = problem_of(failure, IDENTITY).headers
+    assert ("retry-after" in headers) is (failure.retryable or status in {409, 429, 503})
     assert headers.get("www-authenticate") == ("Bearer" if status == 401 else None)
+
+
+@pytest.mark.parametrize(("code", "status"), [(code, status) for _, code, status in CASES])
+def test_a_wait_that_nobody_knows_is_told_where_one_is_due(code, status):
+    headers = problem_of(Failure(code=Code(code)), IDENTITY).headers
+    assert ("retry-after" in headers) is (status in {409, 429, 503})
 
 
 CANARIES = [
