@@ -226,8 +226,7 @@ def routes(service: Service, head: str) -> Iterator[tuple[str, Any]]:
     (row,) = service.wait_for_rows(entityId=answer["id"])
     one = f"/api/v1/conversations/{answer['conversationId']}"
     of_turn = {"traceId": answer["traceId"]}
-    yield "chat", answer
-    yield "resumeChat", resumed(service)
+    yield from (("chat", answer), ("resumeChat", resumed(service)))
     yield "listConversations", got(service, "/api/v1/conversations")
     yield "getConversation", got(service, one)
     yield "listAuditEvents", got(service, EVENTS, head, **of_turn)
