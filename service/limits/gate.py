@@ -158,7 +158,12 @@ class Gate:
         if isinstance(put, BudgetStanding):
             limit = over(put, limit_of(before, self._clock(), self.refusing), self.refusing)
             return Grant(self, caller, limit, refusal=OverBudget(limit))
-        grant = self._granted(caller, demand, await self.store.decide(demand), put.reserved)
+        try:
+            verdict = await self.store.decide(demand)
+        except BaseException:  # the caller left meanwhile: no grant will ever give it back
+            purse.release(put.reserved)
+            raise
+        grant = self._granted(caller, demand, verdict, put.reserved)
         if grant.refusal:
             purse.release(put.reserved)
             grant.reserved = None

@@ -1,5 +1,7 @@
 """Counts, tokens, turns at one time and money as one decision, in every mode."""
 
+import asyncio
+
 import pytest
 
 from config.settings import Budgets, Limits
@@ -301,3 +303,28 @@ async def test_a_caller_begins_anew():
     limit = await house.gate.peek(ANN)
     assert limit.remaining == 1
     assert (await house.admit(model="n")).refusal is None
+
+
+class SlowStore(MemoryStore):
+    """Decides when it is told to, as one beyond a network may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.answer = asyncio.Event(), asyncio.Event()
+
+    async def decide(self, demand):
+        self.asked.set()
+        await self.answer.wait()
+        return await super().decide(demand)
+
+
+async def test_who_leaves_while_counts_are_asked_for_leaves_no_money_behind():
+    purse, store = FakePurse(), SlowStore()
+    gate = Gate(store, Rules(Limits(), 60_000), purse, lambda: NOW)
+    leaving = asyncio.create_task(gate.admit(ANN, "turn-1", NOW, "m", lambda: NEED))
+    await store.asked.wait()
+    assert purse.held == {"turn-1": 900}
+    leaving.cancel()
+    await asyncio.wait((leaving,))
+    assert leaving.cancelled()
+    assert (purse.held, purse.left, purse.closed) == ({}, 1_000, {"turn-1": 0})
