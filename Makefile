@@ -9,7 +9,7 @@ MINUTES ?= 10
 # tests run beside each other, a file whole by one of them; more than cores, since many wait for a service
 WORKERS ?= 3
 
-.PHONY: run test stack faults faults-redis faults-upstream overload stack-faults endings check format lock clean
+.PHONY: run test stack faults faults-redis faults-upstream overload stack-faults endings soak scoreboard check format lock clean
 
 run: $(VENV)/.run
 	@$(BIN)/parley serve
@@ -44,6 +44,15 @@ stack-faults: $(VENV)/.test
 # twenty ways in which a query ends, ten times each, again and again; adds up in var/endings.json
 endings: $(VENV)/.test
 	@$(BIN)/python -m tests.faults.endings $(MINUTES)
+
+# steady traffic with all faults at random, half of the time on each engine; adds up in var/soak.json
+soak: $(VENV)/.test
+	@.ci/debian
+	@$(BIN)/python -m tests.faults.soak $(MINUTES) $(SEED)
+
+# what all long profiles found so far
+scoreboard: $(VENV)/.test
+	@$(BIN)/python -m tests.faults.scoreboard
 
 # ten times as many requests as can be answered; adds to var/overload.json
 overload: $(VENV)/.test

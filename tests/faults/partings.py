@@ -45,9 +45,9 @@ class Guest:
     async def __aexit__(self, *_: object) -> None:
         self._writer.close()
 
-    async def ask(self, question: Question) -> None:
-        """Ask."""
-        self._send("POST", ROUTE, json=question)
+    async def ask(self, question: Question, headers: Mapping[str, str] | None = None) -> None:
+        """Ask; `headers` are sent as well."""
+        self._send("POST", ROUTE, json=question, headers=headers or {})
 
     async def resume(self, turn_id: str, after: int) -> None:
         """Ask for the rest of a stream."""
