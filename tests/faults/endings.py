@@ -100,7 +100,7 @@ class Stage:
 
         async with guest() as first:
             await first.ask({"message": f"[{parting.way}] #{name}", "stream": parting.streamed})
-            left = await parting.play(Scene(first, heard, guest))
+            left = await parting.play(Scene(first, heard, guest, parting.streamed))
         if left is not None:
             await self._measure(name, left)
 

@@ -111,6 +111,7 @@ class Scene(Struct, frozen=True):
     guest: Guest
     heard: Heard
     again: Callable[[], Guest]
+    streamed: bool = True
 
 
 Play = Callable[[Scene], Awaitable[float | None]]
