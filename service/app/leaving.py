@@ -35,7 +35,7 @@ class Leave:
     def __init__(self, grace: float, end: Callable[[int], None] = os._exit) -> None:
         self._grace, self._end = grace, end
         self._until: float | None = None
-        self._late = 0.0
+        self._late = self._before = 0.0
         self._code = CUT_SHORT
         self._asked = threading.Lock()
         self._asked.acquire()
@@ -46,6 +46,7 @@ class Leave:
         begun, now = self._until is not None, time.monotonic()
         self._until = now + REST + (0.0 if at_once else self._grace) if not begun or at_once else self._until
         if not begun:
+            self._before = waited()
             self._asked.release()
 
     def settle(self) -> None:
@@ -65,10 +66,9 @@ class Leave:
 
     def _see_to_it(self) -> None:
         self._asked.acquire()
-        before = waited()
         while self._until is not None and (left := self._left(self._until)) > 0:
             time.sleep(min(left, LOOK))
-            self._late = waited() - before
+            self._late = waited() - self._before
         if self._code == CUT_SHORT:
             sys.stderr.write(WORDS)
         self._end(self._code)

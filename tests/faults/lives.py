@@ -147,7 +147,7 @@ class Lives:
 
     def settle(self) -> None:
         """A last life in which nothing fails and nobody asks, until nothing waits; then an orderly stop."""
-        process = self.start(FAULTS_CALLERS="0")
+        process = self.start(FAULTS_CALLERS="0", AGENT_SHUTDOWN_GRACE_MS="60000")  # time, on a busy machine
         try:
             up(process)
             wait(lambda: len(self.folders()) <= 1, PATIENCE * 4, seen=process.said)

@@ -22,14 +22,16 @@ TURN = COMMON | {
     "responseTime",
     "cost",
     "tokens",
+    "usageSource",
     "toolsCalled",
     "model",
     "outcome",
 }
 BOTH = {"category", "code"}
 FIELDS = {
+    # `usageSource` is more than the contract's table asks for, as is `attempts` where a request failed
     "agent_query_completed": TURN,
-    "agent_query_failed": TURN | BOTH | {"error", "stack"},
+    "agent_query_failed": TURN | BOTH | {"error", "stack", "attempts"},
     "agent_query_error": COMMON | BOTH | {"userId", "error", "stack"},
     "agent_query_refused": TURN | BOTH,
     # `category` and `code` are more than the contract's table asks for, as is `userId` of the last one

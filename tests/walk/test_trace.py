@@ -28,7 +28,7 @@ POST /api/v1/agent/chat SERVER
     execute_tool calculate INTERNAL
     chat {MODEL} CLIENT"""
 
-SINKS = {"audit", "logs", "metrics"}
+SINKS = {"alerts", "audit", "logs", "metrics"}
 OUTCOMES = {"answered", "refused", "failed", "client_gone", "timed_out", "interrupted", "shutdown"}
 CATEGORIES = {
     "authentication",
