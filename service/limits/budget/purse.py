@@ -158,7 +158,11 @@ class Purse:
         """The ledger's answer; where it falls short, another one with what this process's chunks had."""
         answer = await self._teller.ask(want)
         if (answer.micros or 0) < want.micros and self._chunks.recall(want):
-            answer = await self._teller.ask(want)
+            try:
+                return await self._teller.ask(want)
+            except BaseException:  # a part was put aside already, and nobody is told of it
+                self._teller.give_back(want.lease, want.micros)
+                raise
         return answer
 
     def _granted(self, want: Want, answer: Answer) -> Granted | BudgetStanding:

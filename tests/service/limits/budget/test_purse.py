@@ -360,3 +360,33 @@ def some_want_of():
 
 def test_a_second_of_silence_is_counted_in_slices():
     assert telling.SLICES * telling.SLICE_SECONDS == 1.0
+
+
+class Halting(Faulty):
+    """Stands still once somebody was told of a part of what they wanted."""
+
+    async def work(self, writer, now, wants, returns, charges):
+        answers = await super().work(writer, now, wants, returns, charges)
+        if any(each.lease == "most" for each in wants):
+            self.open.clear()
+        return answers
+
+
+async def test_who_goes_away_between_a_part_and_the_whole_leaves_nothing_put_aside(database, database_url):
+    ledger = Halting(database.budgets)
+    async with purse_of(ledger) as purse:
+        await leased(purse)
+        sent = len(ledger.transactions)
+        ledger.open.clear()
+        most = asyncio.create_task(reserve(purse, "most", 100 * CENT, least=50 * CENT))
+        await wait_for(lambda: len(ledger.transactions) > sent)
+        other = asyncio.create_task(reserve(purse, "other", 1))
+        await wait_for(lambda: purse._teller._asks)
+        ledger.open.set()
+        await wait_for(lambda: [each.want.lease for each in purse._teller._asks] == ["most"])
+        most.cancel()
+        await asyncio.wait((most,))
+        ledger.open.set()
+        await asyncio.wait((other,))
+        await wait_for(lambda: not purse.away and settled(purse))
+        assert "most" not in reservations(database_url)
