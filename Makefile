@@ -9,7 +9,7 @@ MINUTES ?= 10
 # tests run beside each other, a file whole by one of them; more than cores, since many wait for a service
 WORKERS ?= 3
 
-.PHONY: run test stack faults faults-redis faults-upstream overload stack-faults endings soak scoreboard check format lock clean
+.PHONY: run test stack faults faults-redis faults-upstream overload stack-faults endings brink soak scoreboard check format lock clean
 
 run: $(VENV)/.run
 	@$(BIN)/parley serve
@@ -44,6 +44,10 @@ stack-faults: $(VENV)/.test
 # twenty ways in which a query ends, ten times each, again and again; adds up in var/endings.json
 endings: $(VENV)/.test
 	@$(BIN)/python -m tests.faults.endings $(MINUTES)
+
+# clients that leave at any moment, most near the end; adds up in var/brink.json
+brink: $(VENV)/.test
+	@$(BIN)/python -m tests.faults.brink $(MINUTES)
 
 # steady traffic with all faults at random, half of the time on each engine; adds up in var/soak.json
 soak: $(VENV)/.test

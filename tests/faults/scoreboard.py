@@ -50,6 +50,11 @@ def _endings(found: Any) -> Score:
     return Score(found["rounds"], counted, len(found["faults"]))
 
 
+def _brink(found: Any) -> Score:
+    counted = f"{found['left']} left, {found['told']} of them told the end, {_words(found['outcomes'])}"
+    return Score(found["rounds"], counted, len(found["faults"]))
+
+
 def _overload(found: Any) -> Score:
     asked = sum(sum(each["answers"].values()) for each in found)
     answered = sum(each["answers"].get("200", 0) for each in found)
@@ -76,6 +81,7 @@ PROFILES: Mapping[str, Callable[[Any], Score]] = {
     "faults": _kills,
     "upstream": _upstream,
     "endings": _endings,
+    "brink": _brink,
     "overload": _overload,
     "stack": _stack,
     "soak": _soak,

@@ -64,6 +64,8 @@ class Round(Struct):
     met: dict[str, int] = field(default_factory=dict)
     outages: dict[str, int] = field(default_factory=dict)
     memory: tuple[float, float] = (0.0, 0.0)
+    course: list[float] = field(default_factory=list)
+    """Of memory: the medians of twelve parts of that life."""
     per_hour: float = 0.0
     busy: dict[str, tuple[float, float]] = field(default_factory=dict)
     idle: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -172,6 +174,7 @@ async def _long_life(stage: Stage, told: Round, seconds: float) -> None:
     after, left = await stage.rest(before)
     told.faults += [f"left behind: {left}"] if left else []
     memory = [each.memory for each in pulse.seen]
+    told.course = vitals.course(memory)
     told.memory, told.per_hour = vitals.quarters(memory), vitals.slope(memory) / vitals.EVERY * 3600
     for kind in vitals.KINDS:
         told.busy[kind] = vitals.quarters([getattr(each, kind) for each in pulse.seen])
@@ -209,6 +212,7 @@ def _told(told: Round) -> Iterator[str]:
     yield f"  networks {told.met}, outages {told.outages}"
     first, last = told.memory
     yield f"  MiB: {first:.1f} in the first quarter, {last:.1f} in the last, {told.per_hour:+.0f} an hour"
+    yield "  twelfths: " + ", ".join(f"{each:.0f}" for each in told.course)
     for kind, (before, after) in told.busy.items():
         yield f"  {kind}: {before:g} in the first quarter, {after:g} in the last; at rest {told.idle[kind]}"
     yield f"  faults: {len(told.faults)}"

@@ -77,6 +77,12 @@ def quarters(values: Sequence[float]) -> tuple[float, float]:
     return median(values[:part]), median(values[-part:])
 
 
+def course(values: Sequence[float], number: int = 12) -> list[float]:
+    """The medians of so many parts, in order."""
+    size = max(1, len(values) // number)
+    return [median(values[place : place + size]) for place in range(0, size * number, size) if values[place:]]
+
+
 def slope(values: Sequence[float]) -> float:
     """By how much they grow from one to the next, as the line that fits best."""
     middle, mean = (len(values) - 1) / 2, sum(values) / len(values)
