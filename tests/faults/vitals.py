@@ -6,6 +6,7 @@ Refuses to guess tasks: the process itself writes their number, by tests/faults/
 import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -79,8 +80,8 @@ def quarters(values: Sequence[float]) -> tuple[float, float]:
 
 def course(values: Sequence[float], number: int = 12) -> list[float]:
     """The medians of so many parts, in order."""
-    size = max(1, len(values) // number)
-    return [median(values[place : place + size]) for place in range(0, size * number, size) if values[place:]]
+    edges = [place * len(values) // number for place in range(number + 1)]
+    return [median(values[start:end]) for start, end in pairwise(edges) if end > start]
 
 
 def slope(values: Sequence[float]) -> float:
