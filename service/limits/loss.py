@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from service.limits.demand import MILLISECOND, Demand, Kind, Part, Standing, Verdict
 from service.limits.memory import MemoryStore
+from service.limits.orphans import Orphans
 from service.limits.own import ALONE, SOON_MS, Own, only
 from service.limits.remote import Meeting, Remote, StoreSlow
 from service.limits.reunion import Reunion
@@ -78,6 +79,7 @@ class SharedStore:
         self._wake, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._watching: asyncio.Task[None] | None = None
+        self._orphans = Orphans()
 
     async def start(self) -> None:
         """Meet the store, once without waiting for its end, and keep looking at it until `close`."""
@@ -89,10 +91,17 @@ class SharedStore:
         if self._watching:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
+        await self._orphans.close()
         await self._store.close()
 
     async def decide(self, demand: Demand) -> Verdict:
-        """Admit the whole demand and count it, or deny it at no cost; alone where the store is away."""
+        """Admit the whole demand and count it, or deny it at no cost; alone where the store is away.
+
+        Whoever leaves meanwhile holds nothing, whatever the store had decided.
+        """
+        return await self._orphans.wait(self._decide(demand), lambda given: self.settle(demand, given, 0))
+
+    async def _decide(self, demand: Demand) -> Verdict:
         silent = await self._silence(demand)
         if silent or self.degraded:
             return silent or await self._own.decide(demand)

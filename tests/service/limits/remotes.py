@@ -3,6 +3,7 @@
 Refuses to decide on another memory than the one that is trusted, as the real one does.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from service.limits.demand import Demand, Part, Verdict
@@ -61,6 +62,14 @@ class Server:
         return self.memory
 
 
+class Late:
+    """Who was decided about, and waits to hear of it until it is over."""
+
+    def __init__(self) -> None:
+        self.asked: asyncio.Queue[Demand] = asyncio.Queue()
+        self.over = asyncio.Event()
+
+
 class FakeRemote:
     """One process's way to the server; `told` are the pieces that it was told, call by call."""
 
@@ -70,9 +79,19 @@ class FakeRemote:
         self.server, self.epoch = server, ""
         self.told: list[Sequence[Live]] = []
         self.refuses_pieces = False
+        self._late: Late | None = None
+
+    def answers_late(self) -> "Late":
+        """Let decisions be made at once from now on, and be heard of once `over` is set."""
+        self._late = Late()
+        return self._late
 
     async def decide(self, demand: Demand) -> Verdict:
-        return self._named(await self._memory().decide(demand))
+        verdict = self._named(await self._memory().decide(demand))
+        if self._late:
+            self._late.asked.put_nowait(demand)
+            await self._late.over.wait()
+        return verdict
 
     async def peek(self, demand: Demand) -> Verdict:
         return self._named(await self._memory().peek(demand))

@@ -277,6 +277,35 @@ async def test_leases_are_given_back_wherever_they_are():
     assert (await house.first.peek(demand(TURNS))).standings[0].remaining == 4
 
 
+async def test_who_leaves_while_the_store_decides_holds_nothing():
+    house = await House().joined()
+    waiting = house.remotes[0].answers_late()
+    leaving = [asyncio.create_task(house.first.decide(demand(TURNS, lease=f"{n}"))) for n in range(4)]
+    for _ in leaving:
+        await waiting.asked.get()
+    assert await admitted(house.others[0], demand(TURNS, lease="other"), 1) == 0
+    for task in leaving:
+        task.cancel()
+    await asyncio.wait(leaving)
+    assert all(task.cancelled() for task in leaving)
+    waiting.over.set()
+    await house.first.close()
+    assert await admitted(house.others[0], demand(TURNS, lease="other"), 9) == 4
+
+
+async def test_who_leaves_while_a_store_goes_away_holds_nothing_either():
+    house = await House().joined()
+    waiting = house.remotes[0].answers_late()
+    leaving = asyncio.create_task(house.first.decide(demand(TURNS, lease="left")))
+    await waiting.asked.get()
+    leaving.cancel()
+    house.server.go()
+    waiting.over.set()
+    await asyncio.wait((leaving,))
+    await house.first.close()
+    assert await admitted(house.first, demand(TURNS, lease="new"), 9) == 2
+
+
 async def test_what_is_told_of_tokens_is_what_was_spent():
     house = await House().joined()
     asked = demand(TOKENS, cost=16)
