@@ -128,7 +128,7 @@ def recorded(event: Event) -> Iterator[Step]:
         started_after_ms=0,
         milliseconds=event.response_time,
         note=", ".join(filter(None, (event.outcome, event.code))),
-        steps=tuple(sorted(_steps(told), key=lambda step: step.started_after_ms or 0)),
+        steps=tuple(sorted(_steps(told), key=_when)),
     )
 
 
@@ -138,6 +138,12 @@ def _steps(told: Mapping[str, Any]) -> Iterator[Step]:
         yield _step(name, call, f"attempts {call['attempts']}" if call["attempts"] != 1 else "")
     for call in told.get("toolCalls", ()):
         yield _step(names.TOOL_SPAN.format(tool=call["name"]), call, call["outcome"])
+
+
+def _when(step: Step) -> tuple[float, float]:
+    """When it began; of those that began in one millisecond, as they are told, the shortest was first."""
+    began = step.started_after_ms or 0
+    return began, began + (step.milliseconds or 0)
 
 
 def _step(name: str, call: Mapping[str, Any], note: str) -> Step:

@@ -69,4 +69,7 @@ def deadline(tmp_path_factory):
             "AGENT_RATE_LIMIT_ROLES": "AUDITEE=99",
         }
         with Service(cwd, settings) as service:
+            wait(
+                lambda: ask(service, "fault:fine-all-at-once#warm").status_code == 200
+            )  # the first waits for the SDK
             yield service, upstream

@@ -23,7 +23,7 @@ from tests.harness.service import Service
 
 MODES = ("json", "stream")
 TIMES = {
-    "AGENT_MODEL_FIRST_EVENT_TIMEOUT_MS": "1200",
+    "AGENT_MODEL_FIRST_EVENT_TIMEOUT_MS": "2500",  # an error's body alone may take a second
     "AGENT_MODEL_EVENT_TIMEOUT_MS": "1200",
     "AGENT_MODEL_BREAKER": "false",
     "AGENT_RATE_LIMIT_ROLES": "AUDITEE=1000",

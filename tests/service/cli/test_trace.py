@@ -60,6 +60,19 @@ def test_steps_of_the_record_are_drawn_as_spans_in_the_order_they_began():
     ]
 
 
+def test_of_what_began_in_one_millisecond_the_call_of_the_model_that_follows_is_last():
+    told = {
+        "modelCalls": [
+            {"model": "m", "attempts": 1, "responseId": "a", "startedAfterMs": 4, "milliseconds": 8},
+            {"model": "m", "attempts": 1, "responseId": "b", "startedAfterMs": 12, "milliseconds": 7},
+        ],
+        "toolCalls": [{"name": "calculate", "outcome": "finished", "startedAfterMs": 12, "milliseconds": 0}],
+    }
+    event = structs.replace(EVENT, metadata=told, outcome="answered", code=None, response_time=20)
+    (turn,) = recorded(event)
+    assert [step.name for step in turn.steps] == ["chat m", "execute_tool calculate", "chat m"]
+
+
 def test_a_record_of_an_earlier_version_is_drawn_without_the_times_it_does_not_have():
     first, *others = draw([*recorded(EVENT)])
     assert first.split() == ["invoke_agent", "parley", "0", "ms", "42", "ms", "=" * 30, "failed,", EVENT.code]
