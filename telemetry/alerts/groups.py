@@ -10,6 +10,7 @@ GROUPS: tuple[Group, ...] = (
     answered.GROUP,
     spikes.GROUP,
     traffic.STREAMS,
+    traffic.MODELS,
     traffic.COST,
     limits.LIMITS,
     limits.BUDGETS,

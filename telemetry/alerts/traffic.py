@@ -57,6 +57,30 @@ STREAMS = Group(
     ),
 )
 
+MODELS = Group(
+    "parley-models",
+    (
+        Alert(
+            name="ModelLeftAlone",
+            severity=Severity.TICKET,
+            expr="max by (job, instance, model) (parley_model_shut) == 1",
+            wait="2m",
+            keep="2m",
+            summary="{{ $labels.model }} keeps failing; {{ $labels.instance }} has left it alone for over 2m.",
+            advice=Advice(
+                means="The breaker of this model is open: turns that want it are refused at once, or answered"
+                " by one of AGENT_MODEL_FALLBACKS. It is tried every 5 to 60 s.",
+                look="max by (instance, model) (parley_model_shut)",
+                trace="parley.error.category=agent_service",
+                run="curl -s localhost:3005/health/ready | jq .dependencies.model\nparley check",
+                do="The lines `model_breaker_opened` say with which code and status it failed. One model:"
+                " name others in AGENT_MODEL_FALLBACKS, or set AGENT_MODEL. All: see AgentServiceSpike and"
+                " NetworkSpike. It closes by itself with the first answer.",
+            ),
+        ),
+    ),
+)
+
 COST = Group(
     "parley-cost",
     (

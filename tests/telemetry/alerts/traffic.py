@@ -15,7 +15,29 @@ def cost(job: str) -> str:
     return f'parley_cost_total{{job="{job}", model="m", role="CFO"}}'
 
 
+def shut(instance: str, model: str) -> str:
+    return f'parley_model_shut{{job="parley", instance="{instance}", model="{model}"}}'
+
+
 CASES = [
+    Case(
+        name="a model that is left alone for minutes is told of, one that was for a moment is not",
+        groups=("parley-models",),
+        series={
+            shut("a", "m"): "0 0 1 1 1 1 1 1 1 0 0 0 0 0 0 0",
+            shut("a", "n"): "0 0 1 0 0 0 0 0 0 0 0 0 0 0 0 0",
+            shut("b", "m"): "0x15",
+        },
+        expected={
+            ("2m", "ModelLeftAlone"): (),
+            ("4m", "ModelLeftAlone"): (
+                ticket(
+                    "m keeps failing; a has left it alone for over 2m.", job="parley", instance="a", model="m"
+                ),
+            ),
+            ("7m", "ModelLeftAlone"): (),
+        },
+    ),
     Case(
         name="a quarter of the turns is cut, refusals apart",
         groups=("parley-streams",),
