@@ -66,7 +66,8 @@ MODELS = Group(
             expr="max by (job, instance, model) (parley_model_shut) == 1",
             wait="2m",
             keep="2m",
-            summary="{{ $labels.model }} keeps failing; {{ $labels.instance }} has left it alone for over 2m.",
+            summary="{{ $labels.model }} keeps failing; {{ $labels.instance }} has left it alone for over"
+            " 2m.",
             advice=Advice(
                 means="The breaker of this model is open: turns that want it are refused at once, or answered"
                 " by one of AGENT_MODEL_FALLBACKS. It is tried every 5 to 60 s.",
