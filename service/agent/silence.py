@@ -4,11 +4,12 @@ Refuses to take our own lateness for silence: an event loop that stands still sp
 its sockets before the next. Refuses to take pings for progress: only what is told to it is.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 
 from msgspec import Struct
+
+from service.slices import Slices
 
 SLICES = 10
 
@@ -29,45 +30,29 @@ class Silence:
     """The silence of one answer."""
 
     def __init__(self, times: Times) -> None:
-        self._slice, self._between = times.first / SLICES, times.between / SLICES
-        self._spent, self._busy = 0, False
-        self._timer: asyncio.TimerHandle | None = None
+        self._slices, self._between = Slices(times.first, SLICES), times.between
 
     @asynccontextmanager
     async def bounding(self) -> AsyncGenerator[None]:
         """Bound the block; raises Silent where it is silent for too long."""
-        limit = asyncio.timeout(None)
         try:
-            async with limit:
-                self._wait(limit)
+            async with self._slices.bounding():
                 yield
         except TimeoutError as error:
-            if limit.expired():
+            if self._slices.expired:
                 raise Silent from error
             raise
-        finally:
-            if self._timer:
-                self._timer.cancel()
 
     def broken(self) -> None:
         """An event came."""
-        self._slice, self._spent = self._between, 0
+        self._slices.begin(self._between)
 
     @contextmanager
     def ours(self) -> Generator[None]:
         """While the block runs it is us who are waited for: a client that reads slowly, say."""
-        self._busy = True
+        self._slices.held = True
         try:
             yield
         finally:
-            self._busy, self._spent = False, 0
-
-    def _wait(self, limit: asyncio.Timeout) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._slice, self._spend, limit)
-
-    def _spend(self, limit: asyncio.Timeout) -> None:
-        self._spent += not self._busy
-        if self._spent < SLICES:
-            self._wait(limit)
-        else:
-            limit.reschedule(asyncio.get_running_loop().time())
+            self._slices.held = False
+            self._slices.refill()

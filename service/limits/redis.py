@@ -20,15 +20,17 @@ from redis.exceptions import NoScriptError, RedisError
 
 from service.limits import wire
 from service.limits.demand import Demand, Verdict
-from service.limits.patience import Patience
 from service.limits.remote import Meeting, StoreSlow
 from service.limits.state import Live
 from service.limits.store import StoreAway
+from service.slices import Slices
 
 PATIENCE = 0.05
 """Seconds that a decision may take, waiting for a connection included."""
 LONG_PATIENCE = 0.5
 """Seconds for what no caller waits for."""
+SLICES = 5
+"""Of either."""
 MOST_LINES = 16
 """Connections at most; a decision holds one for a fraction of a millisecond."""
 BATCH = 100
@@ -91,12 +93,12 @@ class RedisStore:
 
     async def reset(self, demand: Demand) -> None:
         """Forget everything that is counted for the demand's subjects."""
-        async with _translated(Patience(self._patience)):
+        async with _translated(Slices(self._patience, SLICES)):
             await self._lines.use(lambda line: line.ask("DEL", *wire.names_of(demand)))
 
     async def meet(self) -> Meeting:
         """See whether it can be written to, and which life of its memory it is in; trusts nothing yet."""
-        async with _translated(Patience(LONG_PATIENCE)):
+        async with _translated(Slices(LONG_PATIENCE, SLICES)):
             return await self._lines.use(self._lines.greet)
 
     def trust(self, epoch: str) -> None:
@@ -112,7 +114,7 @@ class RedisStore:
 
     async def warm(self) -> None:
         """Open every connection there may be, so that no decision waits for one."""
-        async with _translated(Patience(LONG_PATIENCE)):
+        async with _translated(Slices(LONG_PATIENCE, SLICES)):
             await self._lines.warm()
 
     async def close(self) -> None:
@@ -129,7 +131,7 @@ class RedisStore:
     async def _run(
         self, script: Script, keys: Sequence[str], asked: Sequence[Argument], patience: float
     ) -> list[int]:
-        bound = Patience(patience)
+        bound = Slices(patience, SLICES)
         async with _translated(bound):
             # A second time where Redis's clock was set forward since it was last heard.
             for _ in range(2):
@@ -198,7 +200,7 @@ class _Lines:
             return await self._on(await self._open(), work)
 
     async def run(
-        self, script: Script, keys: Sequence[str], asked: Sequence[Argument], bound: Patience
+        self, script: Script, keys: Sequence[str], asked: Sequence[Argument], bound: Slices
     ) -> list[int]:
         """Call a script that is of use as long as there is patience."""
 
@@ -254,7 +256,7 @@ class _Lines:
 
 
 @asynccontextmanager
-async def _translated(bound: Patience) -> AsyncGenerator[None]:
+async def _translated(bound: Slices) -> AsyncGenerator[None]:
     """Bound the time, and tell every fault of the library as StoreAway."""
     most = bound.left
     try:
