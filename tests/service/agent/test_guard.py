@@ -16,17 +16,9 @@ from service.errors import (
     UpstreamUnreachable,
 )
 from telemetry import names
+from tests.harness.clock import Clock
 
 OVERLOADED = UpstreamOverloaded("", status=529)
-
-
-class Clock:
-    """A clock that stands still until it is set."""
-
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

@@ -8,20 +8,11 @@ import pytest
 from service.auth.published import FIRST_PAUSE, FRESH, KEPT, MOST_BYTES, PAUSE, PublishedKeys, fetch
 from service.auth.trust import _load
 from service.errors import UpstreamUnreachable
+from tests.harness.clock import Clock
 from tests.service.auth.jwks import KeyServer
 from tests.service.auth.mint import Mint
 
 OLD, NEW = Mint("ES256", "old"), Mint("ES256", "new")
-
-
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self):
-        self.now = 1_000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

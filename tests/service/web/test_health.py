@@ -9,18 +9,10 @@ from service.web.watch import ModelWatch
 from telemetry.failure import Code
 from telemetry.record import Attempt
 from tests.harness.chat import ask
+from tests.harness.clock import Clock
 from tests.harness.records import a_model_call, answered, failed, refused
 
 UP, DEGRADED = Dependency("up", ""), Dependency("degraded", "")
-
-
-class Clock:
-    """A clock that stands still until it is set."""
-
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture
