@@ -19,6 +19,7 @@
     |- TurnTimeout 504 · ShutDown 503 · BudgetSpent 402 · TokensSpent 429   end a turn that runs
     '- ToolFailed                   told to the model, never to the client
        |- ToolUnknown               there is none of that name
+       |- ToolForbidden             it is not for the caller's role
        |- ToolLimited               it was run as often as the caller may
        '- ToolBroken                the same, where the arguments were good
     ClientGone                      nobody listens any more; no error of anybody
@@ -290,6 +291,12 @@ class ToolUnknown(ToolFailed):
     """The model made up a tool; its name is no label anywhere."""
 
     code = Code.NOT_FOUND
+
+
+class ToolForbidden(ToolFailed):
+    """The tool is not for the caller's role; it was not run."""
+
+    code = Code.FORBIDDEN
 
 
 class ToolLimited(ToolFailed):

@@ -11,18 +11,32 @@ from msgspec import Struct, field
 from service.agent.cost import Prices
 from service.agent.guard import Guards
 from service.agent.model import Model
+from service.tools import Errand, Tool
+from telemetry.record import Caller
 
 
-class Tools(Protocol):
-    """The tools a model may be offered."""
+class Offered(Protocol):
+    """The tools that the model of one caller is offered, for a whole turn."""
 
     @property
     def definitions(self) -> Sequence[Mapping[str, Any]]:
         """Name, description and input schema of each, in the Messages API's form."""
         ...
 
-    async def run(self, name: str, arguments: object) -> str:
+    def find(self, name: str) -> Tool:
+        """What is known of one; raises ToolUnknown or ToolForbidden."""
+        ...
+
+    async def run(self, name: str, arguments: object, errand: Errand) -> str:
         """Run one; raises ToolFailed with a sentence that is safe to tell."""
+        ...
+
+
+class Tools(Protocol):
+    """The tools there are."""
+
+    def offered_to(self, caller: Caller) -> Offered:
+        """Those that this caller's model may use now."""
         ...
 
 

@@ -66,18 +66,3 @@ class Gate(Protocol):
     async def peek(self, caller: Caller) -> RateLimit | None:
         """Say how the caller stands; costs nothing."""
         ...
-
-
-class Unlimited:
-    """A turn that may do everything."""
-
-    async def call(self, weigh: Weigh, spent_micros: int) -> None:
-        """Let it."""
-
-    async def model(self, name: str) -> bool:
-        """Let it."""
-        del name
-        return True
-
-    async def tool(self, name: str) -> None:
-        """Let it."""

@@ -14,11 +14,12 @@ from typing import Protocol, cast
 from msgspec import Struct
 
 from service.agent import worst
+from service.agent.agent import Agent, Offered
 from service.agent.channel import Channel
-from service.agent.granted import Gate
+from service.agent.granted import Gate, Grant
 from service.agent.hold import Hold, Message, Settlement
 from service.agent.keeping import Keeping, Unkept
-from service.agent.loop import Agent, converse
+from service.agent.loop import Means, converse
 from service.agent.memory import Memory, Talk, Topic
 from service.agent.model import Prompt
 from service.agent.places import Places
@@ -224,11 +225,11 @@ class Turns:
             timer.cancel()
 
     async def _converse(self, running: RunningTurn, turn: OpenTurn, ask: Ask) -> None:
-        prompt = await self._admit(running, turn, ask)
-        answered = await converse(self._agent, turn, prompt, running.channel, running.grant)
+        prompt, means = await self._admit(running, turn, ask)
+        answered = await converse(self._agent, turn, prompt, running.channel, means)
         running.said = *prompt.messages[-1:], *answered
 
-    async def _admit(self, running: RunningTurn, turn: OpenTurn, ask: Ask) -> Prompt:
+    async def _admit(self, running: RunningTurn, turn: OpenTurn, ask: Ask) -> tuple[Prompt, Means]:
         """Everything that may refuse a turn, in the contract's order."""
         await self._knock(turn, ask.address)
         caller = await ask.caller()
@@ -241,11 +242,12 @@ class Turns:
             streamed=question.streamed,
         )
         history = await self._hold(running, ask, caller, question)
-        prompt = self._prompt(question, history)
-        await self._limit(running, turn, caller, prompt)
+        offered = self._agent.tools.offered_to(caller)
+        prompt = self._prompt(question, history, offered)
+        grant = await self._limit(running, turn, caller, prompt)
         turn.admitted()
         self._keeping.require(ask.turn_id)
-        return prompt
+        return prompt, Means(offered, grant, caller)
 
     async def _hold(
         self, running: RunningTurn, ask: Ask, caller: Caller, question: Question
@@ -265,7 +267,7 @@ class Turns:
         if limit and limit.decision is Decision.DENIED:
             raise RateLimited(limit)
 
-    async def _limit(self, running: RunningTurn, turn: OpenTurn, caller: Caller, prompt: Prompt) -> None:
+    async def _limit(self, running: RunningTurn, turn: OpenTurn, caller: Caller, prompt: Prompt) -> Grant:
         def weigh() -> Need:
             others = self._agent.instead_of(prompt.model)
             return worst.of_turn(prompt, self._agent.prices, self._agent.max_rounds, others)
@@ -278,13 +280,14 @@ class Turns:
         turn.reserved(running.grant.reserved)
         if running.grant.refusal:
             raise running.grant.refusal
+        return running.grant
 
-    def _prompt(self, question: Question, history: Sequence[Message]) -> Prompt:
+    def _prompt(self, question: Question, history: Sequence[Message], offered: Offered) -> Prompt:
         return Prompt(
             model=question.model,
             system=self._terms.system,
             messages=(*history, {"role": "user", "content": question.message}),
-            tools=self._agent.tools.definitions,
+            tools=offered.definitions,
             max_tokens=question.max_tokens,
         )
 

@@ -37,6 +37,7 @@ MOST_UNSETTLED = 10_000
 SECOND = 1_000_000_000
 """In nanoseconds."""
 NEVER = -(1 << 62)
+YOUNG = "its memory is younger than what others may have to tell it"
 FORGETFUL = "its maxmemory-policy may forget counts: set noeviction"
 
 OnLoss = Literal["share", "strict"]
@@ -84,6 +85,8 @@ class SharedStore:
     async def start(self) -> None:
         """Meet the store, once without waiting for its end, and keep looking at it until `close`."""
         await self._look()
+        if self.degraded:
+            self._change(degraded=True)
         self._watching = asyncio.create_task(self._watch())
 
     async def close(self) -> None:
@@ -236,6 +239,8 @@ class SharedStore:
             self._unsettled.clear()
         if self._reunion.is_ready:
             await self._rejoin(met)
+        elif not self._said:
+            self.detail = YOUNG
 
     async def _rejoin(self, met: Meeting) -> None:
         await self._store.warm()

@@ -4,9 +4,10 @@ Refuses to let a tool's own exception out: the model is told one safe sentence.
 """
 
 from service.tools import calculate, current_time
-from service.tools.registry import Registry, Tool
+from service.tools.registry import Registry
+from service.tools.tool import Errand, Tool
 
-__all__ = ["Registry", "Tool", "built_in"]
+__all__ = ["Errand", "Registry", "Tool", "built_in"]
 
 
 def built_in() -> Registry:

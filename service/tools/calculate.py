@@ -26,7 +26,7 @@ from service.tools.decimal128 import (
     read,
     write,
 )
-from service.tools.registry import Tool
+from service.tools.tool import Errand, Tool
 
 CHARACTERS = 1_000
 
@@ -102,7 +102,8 @@ def calculate(expression: str) -> str:
         raise ToolFailed(NO_RESULT.get(type(error), other)) from error
 
 
-async def _run(arguments: Arguments) -> str:
+async def _run(arguments: Arguments, errand: Errand) -> str:
+    del errand
     return calculate(arguments.expression)
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta, Struct
 
 from service.errors import ToolFailed
-from service.tools.registry import Tool
+from service.tools.tool import Errand, Tool
 
 Clock = Callable[[], datetime]
 
@@ -53,7 +53,8 @@ def tell_time(moment: datetime, zone: str) -> str:
     return f"{there.isoformat(timespec='seconds')}, {WEEKDAYS[there.weekday()]}, {zone} ({there.tzname()})"
 
 
-async def _run(clock: Clock, arguments: Arguments) -> str:
+async def _run(clock: Clock, arguments: Arguments, errand: Errand) -> str:
+    del errand
     return tell_time(clock(), arguments.zone)
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from service.agent.agent import Agent
 from service.agent.cost import Prices
@@ -19,9 +19,10 @@ from service.agent.memory import Memory
 from service.agent.model import Model
 from service.agent.running import RunningTurn
 from service.agent.turns import Question, Terms, Turns
-from service.errors import NotFound, RateLimited, ToolLimited, ending_of
+from service.errors import NotFound, RateLimited, ToolLimited, ToolUnknown, ending_of
 from service.limits.need import Need
 from service.store.conversations import KeptTurn
+from service.tools import Errand, Tool
 from telemetry import ids
 from telemetry.record import Caller, Decision, RateLimit, Reserved, TurnRecord
 from telemetry.recorder import Recorder, microseconds
@@ -185,16 +186,38 @@ class FakeGate:
         return self.decision
 
 
+class Nothing(Struct, forbid_unknown_fields=True):
+    """Arguments of a tool that nobody looks at."""
+
+
+async def _unrun(arguments: Nothing, errand: Errand) -> str:
+    raise NotImplementedError
+
+
 class FakeTools:
-    """Tools by name, each a coroutine function of its arguments; `ran` are the calls, in order."""
+    """Tools by name, each a coroutine function of its arguments; `ran` are the calls, in order.
+
+    Everybody is offered the same; `errands` are what they were run for.
+    """
 
     def __init__(self, **tools: Callable[[Any], Awaitable[str]]) -> None:
         self._tools = tools
         self.definitions: Sequence[dict[str, Any]] = [{"name": name} for name in tools]
         self.ran: list[tuple[str, object]] = []
+        self.errands: list[Errand] = []
 
-    async def run(self, name: str, arguments: object) -> str:
+    def offered_to(self, caller: Caller) -> "FakeTools":
+        del caller
+        return self
+
+    def find(self, name: str) -> Tool:
+        if name not in self._tools:
+            raise ToolUnknown("There is no such tool.")
+        return Tool(name=name, description=name, arguments=Nothing, run=_unrun)
+
+    async def run(self, name: str, arguments: object, errand: Errand) -> str:
         self.ran.append((name, arguments))
+        self.errands.append(errand)
         return await self._tools[name](arguments)
 
 

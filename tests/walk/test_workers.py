@@ -87,15 +87,24 @@ async def crowd(service: Service) -> tuple[str, list[httpx.Response]]:
     pytest.skip("this machine is too busy for a store to stand while 60 ask at once")
 
 
-async def test_of_60_at_once_exactly_20_are_answered_and_each_worker_has_some(start, redis, database_url):
-    service = start(redis.url(), DATABASE_URL=database_url)
-    await warm(service)
+async def served(service: Service) -> Counter[str]:
+    """How many of 60 at once each worker answered: 20 in all, however the system shares them out."""
     user, answers = await crowd(service)
     assert Counter(answer.status_code for answer in answers) == {200: 20, 429: 40}
     asked = {answer.json()["id"] for answer in answers if answer.status_code == 200}
     service.wait_for_rows(20, actorId=user, outcome="answered")
-    served = Counter(row["writer"] for row in service.sql(WRITERS) if row["entityId"] in asked)
-    assert (len(served), sum(served.values())) == (2, 20)
+    return Counter(row["writer"] for row in service.sql(WRITERS) if row["entityId"] in asked)
+
+
+async def test_of_60_at_once_exactly_20_are_answered_and_each_worker_has_some(start, redis, database_url):
+    service = start(redis.url(), DATABASE_URL=database_url)
+    await warm(service)
+    for _ in range(10):
+        by_worker = await served(service)
+        assert by_worker.total() == 20
+        if len(by_worker) == 2:
+            return
+    raise AssertionError(f"one worker answers whole crowds\n{service.said()}")
 
 
 def test_it_greets_once_and_says_when_all_are_ready(start):

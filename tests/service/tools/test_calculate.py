@@ -11,6 +11,7 @@ from service.errors import ToolBroken, ToolFailed
 from service.tools import Registry, calculate
 from service.tools.calculate import CHARACTERS, DEPTH
 from service.tools.decimal128 import CONTEXT
+from tests.harness.tools import offered, run
 
 RESULTS = {
     "1 + 2 * 3": "7",
@@ -258,7 +259,7 @@ def test_the_context_of_others_is_left_alone():
 
 async def test_the_tool():
     registry = Registry((calculate.build(),))
-    assert await registry.run("calculate", {"expression": "2 ** 10"}) == "1024"
-    assert "34 significant digits" in registry.definitions[0]["description"]
+    assert await run(registry, "calculate", {"expression": "2 ** 10"}) == "1024"
+    assert "34 significant digits" in offered(registry).definitions[0]["description"]
     with pytest.raises(ToolFailed, match="length <= 1000"):
-        await registry.run("calculate", {"expression": "1" * 1_001})
+        await run(registry, "calculate", {"expression": "1" * 1_001})

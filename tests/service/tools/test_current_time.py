@@ -4,6 +4,7 @@ import pytest
 
 from service.errors import ToolBroken, ToolFailed
 from service.tools import Registry, current_time
+from tests.harness.tools import run
 
 WINTER = datetime(2026, 11, 23, 22, 4, 5, 678_901, tzinfo=UTC)
 
@@ -22,24 +23,24 @@ def registry(moment: datetime = WINTER) -> Registry:
     ],
 )
 async def test_the_time_of_a_place(zone, text):
-    assert await registry().run("current_time", {"zone": zone}) == text
+    assert await run(registry(), "current_time", {"zone": zone}) == text
 
 
 async def test_it_is_utc_unless_told():
-    assert await registry().run("current_time", {}) == await registry().run("current_time", {"zone": "UTC"})
+    assert await run(registry(), "current_time", {}) == await run(registry(), "current_time", {"zone": "UTC"})
 
 
 async def test_summer_time():
     summer = datetime(2026, 7, 5, 22, 30, tzinfo=UTC)
-    text = await registry(summer).run("current_time", {"zone": "Europe/Berlin"})
+    text = await run(registry(summer), "current_time", {"zone": "Europe/Berlin"})
     assert text == "2026-07-06T00:30:00+02:00, Monday, Europe/Berlin (CEST)"
 
 
 async def test_the_hour_that_comes_twice_is_told_apart_by_its_offset():
     first, second = (datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (0, 1))
     zone = {"zone": "Europe/Berlin"}
-    assert (await registry(first).run("current_time", zone)).startswith("2026-10-25T02:30:00+02:00")
-    assert (await registry(second).run("current_time", zone)).startswith("2026-10-25T02:30:00+01:00")
+    assert (await run(registry(first), "current_time", zone)).startswith("2026-10-25T02:30:00+02:00")
+    assert (await run(registry(second), "current_time", zone)).startswith("2026-10-25T02:30:00+01:00")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ async def test_the_hour_that_comes_twice_is_told_apart_by_its_offset():
 )  # fmt: skip
 async def test_what_is_no_zone_is_refused_and_never_repeated(zone):
     with pytest.raises(ToolFailed) as caught:
-        await registry().run("current_time", {"zone": zone})
+        await run(registry(), "current_time", {"zone": zone})
     assert not isinstance(caught.value, ToolBroken)
     assert caught.value.detail == (
         "There is no such time zone; use an IANA name such as Europe/Berlin or UTC."
@@ -60,10 +61,10 @@ async def test_what_is_no_zone_is_refused_and_never_repeated(zone):
 @pytest.mark.parametrize("arguments", [{"zone": "x" * 65}, {"zone": 1}, {"zone": None}, {"place": "UTC"}, []])
 async def test_arguments_that_do_not_fit(arguments):
     with pytest.raises(ToolFailed, match="do not fit"):
-        await registry().run("current_time", arguments)
+        await run(registry(), "current_time", arguments)
 
 
 async def test_its_own_clock_runs():
     before = datetime.now(UTC).replace(microsecond=0)
-    text = await Registry((current_time.build(),)).run("current_time", {})
+    text = await run(Registry((current_time.build(),)), "current_time", {})
     assert before <= datetime.fromisoformat(text.split(",")[0]) <= datetime.now(UTC)

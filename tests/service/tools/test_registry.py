@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 import pytest
 from msgspec import Meta, Struct
 
-from service.errors import ToolBroken, ToolFailed, ToolUnknown
-from service.tools import Registry, Tool, built_in
-from service.tools.registry import RESULT_CHARACTERS
+from service.errors import ToolBroken, ToolFailed, ToolForbidden, ToolUnknown
+from service.tools import Errand, Registry, Tool, built_in
+from service.tools.offer import RESULT_CHARACTERS
+from tests.harness.tools import ERRAND, offered, run
 
 SECRET = "postgres://user:hunter2@db/prod"
 
@@ -18,34 +19,36 @@ class Arguments(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     count: Annotated[int, Meta(ge=0)] = 1
 
 
-async def repeat(arguments: Arguments) -> str:
+async def repeat(arguments: Arguments, errand: Errand) -> str:
+    assert errand == ERRAND
     return arguments.text * arguments.count
 
 
-def tool(run: Any = repeat, name: str = "echo", **changes: Any) -> Tool:
-    return Tool(name=name, description="Says it again.", arguments=Arguments, run=run, **changes)
+def tool(work: Any = repeat, name: str = "echo", **changes: Any) -> Tool:
+    about = {"description": "Says it again.", **changes}
+    return Tool(name=name, arguments=Arguments, run=work, **about)
 
 
 async def told(registry: Registry, name: str, arguments: object, kind: type[ToolFailed] = ToolFailed) -> str:
     with pytest.raises(kind) as caught:
-        await registry.run(name, arguments)
+        await run(registry, name, arguments)
     assert type(caught.value) is kind
     return caught.value.detail
 
 
 async def test_it_runs_a_tool_by_name():
-    assert await Registry((tool(),)).run("echo", {"text": "ab", "count": 2}) == "abab"
+    assert await run(Registry((tool(),)), "echo", {"text": "ab", "count": 2}) == "abab"
 
 
 async def test_any_mapping_will_do():
-    assert await Registry((tool(),)).run("echo", MappingProxyType({"text": "ab"})) == "ab"
+    assert await run(Registry((tool(),)), "echo", MappingProxyType({"text": "ab"})) == "ab"
 
 
 def test_definitions_stand_in_the_order_given():
     registry = Registry((tool(name="b"), tool(name="a")))
-    assert [definition["name"] for definition in registry.definitions] == ["b", "a"]
-    assert registry.definitions[0]["description"] == "Says it again."
-    assert set(registry.definitions[0]) == {"name", "description", "input_schema"}
+    assert [definition["name"] for definition in offered(registry).definitions] == ["b", "a"]
+    assert offered(registry).definitions[0]["description"] == "Says it again."
+    assert set(offered(registry).definitions[0]) == {"name", "description", "input_schema"}
 
 
 @pytest.mark.parametrize("name", ["", "nope", "Echo", "echo ", "../echo", "\ud800", SECRET])
@@ -96,19 +99,19 @@ async def test_a_problem_is_told_in_one_short_printable_line():
     "error", [RuntimeError(SECRET), KeyError(SECRET), TimeoutError(SECRET), ExceptionGroup("", [OSError()])]
 )
 async def test_a_tools_own_exception_stays_inside(error):
-    async def fail(_: Arguments) -> str:
+    async def fail(_: Arguments, __: Errand) -> str:
         raise error
 
     registry = Registry((tool(fail),))
     with pytest.raises(ToolBroken) as caught:
-        await registry.run("echo", {"text": "a"})
+        await run(registry, "echo", {"text": "a"})
     assert caught.value.detail == "The tool echo failed by itself; other arguments may not help."
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is error
 
 
 async def test_what_a_tool_says_on_purpose_is_passed_on():
-    async def refuse(_: Arguments) -> str:
+    async def refuse(_: Arguments, __: Errand) -> str:
         raise ToolFailed("Not today.")
 
     assert await told(Registry((tool(refuse),)), "echo", {"text": "a"}) == "Not today."
@@ -116,7 +119,7 @@ async def test_what_a_tool_says_on_purpose_is_passed_on():
 
 @pytest.mark.parametrize("result", [None, 7, b"bytes", {"a": 1}])
 async def test_a_result_that_is_no_text_is_the_tools_fault(result):
-    async def give(_: Arguments) -> Any:
+    async def give(_: Arguments, __: Errand) -> Any:
         return result
 
     await told(Registry((tool(give),)), "echo", {"text": "a"}, ToolBroken)
@@ -125,7 +128,7 @@ async def test_a_result_that_is_no_text_is_the_tools_fault(result):
 async def test_a_tool_that_takes_too_long_is_stopped():
     stopped = asyncio.Event()
 
-    async def sleep(_: Arguments) -> str:
+    async def sleep(_: Arguments, __: Errand) -> str:
         try:
             await asyncio.Event().wait()
         finally:
@@ -147,12 +150,12 @@ def test_a_tool_has_ten_seconds():
 async def test_a_turn_that_is_cancelled_is_not_a_tool_that_failed():
     began = asyncio.Event()
 
-    async def sleep(_: Arguments) -> str:
+    async def sleep(_: Arguments, __: Errand) -> str:
         began.set()
         await asyncio.Event().wait()
         return "never"
 
-    running = asyncio.create_task(Registry((tool(sleep),)).run("echo", {"text": "a"}))
+    running = asyncio.create_task(run(Registry((tool(sleep),)), "echo", {"text": "a"}))
     await began.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -161,17 +164,17 @@ async def test_a_turn_that_is_cancelled_is_not_a_tool_that_failed():
 
 async def test_a_result_as_long_as_allowed_is_whole():
     text = "x" * RESULT_CHARACTERS
-    assert await Registry((tool(),)).run("echo", {"text": text}) == text
+    assert await run(Registry((tool(),)), "echo", {"text": text}) == text
 
 
 async def test_a_longer_result_is_cut_and_says_so():
-    text = await Registry((tool(),)).run("echo", {"text": "x" * (RESULT_CHARACTERS + 1)})
+    text = await run(Registry((tool(),)), "echo", {"text": "x" * (RESULT_CHARACTERS + 1)})
     assert len(text) == RESULT_CHARACTERS
     assert text.endswith("x\n[cut here; the whole result has 10001 characters]")
 
 
 async def test_a_result_can_always_be_sent():
-    text = await Registry((tool(),)).run("echo", {"text": "a\ud800b"})
+    text = await run(Registry((tool(),)), "echo", {"text": "a\ud800b"})
     assert text.encode("utf-8") == b"a?b"
 
 
@@ -186,8 +189,31 @@ def test_a_name_the_api_would_not_take_is_refused(name):
         Registry((tool(name=name),))
 
 
+async def test_a_tool_that_is_not_for_the_role_is_not_offered_and_not_run():
+    registry = Registry((tool(name="open"), tool(name="shut", roles=frozenset({"AUDITOR"}))))
+    assert [each["name"] for each in offered(registry).definitions] == ["open"]
+    sentence = await told(registry, "shut", {"text": "a"}, ToolForbidden)
+    assert sentence == "The tool shut is not for this user's role."
+    assert await told(registry, "none", {}, ToolUnknown) == "There is no such tool. There are: open."
+    assert await offered(registry, "AUDITOR").run("shut", {"text": "a"}, ERRAND) == "a"
+
+
+def test_tools_of_a_source_come_and_go_and_replace_none():
+    there = [tool(name="a", description="another a"), tool(name="c")]
+    registry = Registry((tool(name="a"), tool(name="b")), (lambda: there,))
+    before = offered(registry)
+    assert [each["name"] for each in before.definitions] == ["a", "b", "c"]
+    assert before.definitions[0]["description"] == "Says it again."
+    there.clear()
+    assert [each["name"] for each in offered(registry).definitions] == ["a", "b"]
+    assert len(before.definitions) == 3
+
+
 async def test_the_built_in_tools():
     registry = built_in()
-    assert [definition["name"] for definition in registry.definitions] == ["calculate", "current_time"]
-    assert await registry.run("calculate", {"expression": "6 * 7"}) == "42"
-    assert "UTC" in await registry.run("current_time", {})
+    assert [definition["name"] for definition in offered(registry).definitions] == [
+        "calculate",
+        "current_time",
+    ]
+    assert await run(registry, "calculate", {"expression": "6 * 7"}) == "42"
+    assert "UTC" in await run(registry, "current_time", {})

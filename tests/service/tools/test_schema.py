@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from service.tools import built_in
 from service.tools.schema import describe
+from tests.harness.tools import offered
 
 
 class Point(Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,5 +104,5 @@ def test_the_schema_says_what_the_decoder_does(arguments):
 
 
 def test_the_built_in_definitions_are_plain_json():
-    definitions = built_in().definitions
+    definitions = offered(built_in()).definitions
     assert json.loads(json.dumps(definitions)) == list(definitions)
