@@ -54,7 +54,7 @@ class Places:
 
     async def _wait(self, whom: str) -> None:
         """Until a place is handed over, which is counted as theirs then."""
-        future = self._queue(whom)
+        future, since = self._queue(whom), asyncio.get_running_loop().time()
         try:
             done, _ = await asyncio.wait((future,), timeout=self._patience)
         except asyncio.CancelledError:
@@ -63,8 +63,8 @@ class Places:
             raise
         if not done:
             self._remove(whom, future)
-            raise turned_away()
-        future.result()
+        if not done or future.exception():
+            raise turned_away(asyncio.get_running_loop().time() - since)
 
     def _queue(self, whom: str) -> asyncio.Future[None]:
         if self.waiting >= self.count:
@@ -121,9 +121,10 @@ class Places:
         future.set_result(None)
 
 
-def turned_away() -> Overloaded:
-    """The refusal of whoever has no place."""
+def turned_away(waited: float = 0.0) -> Overloaded:
+    """The refusal of whoever has no place, after so many seconds in the queue."""
+    vain = f" This one waited for {waited * 1000:.0f} ms." if waited else ""
     return Overloaded(
-        "The service has as many requests under way as it takes.",
+        f"The service has as many requests under way as it takes.{vain}",
         retry_after_ms=random.randint(*COME_BACK_MS),  # noqa: S311 - no secret
     )

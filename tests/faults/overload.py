@@ -8,6 +8,7 @@ are counted.
 import asyncio
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -38,6 +39,8 @@ SETTINGS = {
     "ANTHROPIC_API_KEY": "overload",
 }
 SAMPLE_SECONDS = 0.5
+OK = 200
+WAITED = re.compile(rb"waited for ([0-9]+) ms")
 
 
 class Figures(Struct):
@@ -56,7 +59,10 @@ class Figures(Struct):
     refused_p99: float = 0.0
     refused_worst: float = 0.0
     late: int = 0
-    """Refusals that took longer than 50 ms: who lost a place in the queue, and who waited in vain."""
+    """Refusals that took longer than 50 ms, time in the queue apart."""
+    waited: int = 0
+    """Refusals of those who stood in the queue: who lost a place in it, and who waited in vain."""
+    waited_worst: float = 0.0
     memory: list[float] = field(default_factory=list)
     """At the beginning of the overload, at its middle, its end; and the most."""
     cpu: float = 0.0
@@ -71,7 +77,8 @@ class Figures(Struct):
             f"peak {self.peak:.1f}/s, offered {self.offered:.0f}/s for {self.seconds:.0f} s: answered "
             f"{self.goodput:.1f}/s, {share:.0f} % of the peak\n{self.answers}, rows {self.rows}\n"
             f"refused: p50 {self.refused_p50:.1f}, p99 {self.refused_p99:.1f}, worst "
-            f"{self.refused_worst:.0f} ms, {self.late} later than 50 ms\nthe quiet caller: {self.quiet}\n"
+            f"{self.refused_worst:.0f} ms, {self.late} later than 50 ms; {self.waited} of them after "
+            f"having waited, {self.waited_worst:.0f} ms at most\nthe quiet caller: {self.quiet}\n"
             f"memory {self.memory} MiB, cpu {self.cpu:.2f} s/s, load {self.load:.1f}"
         )
 
@@ -82,6 +89,7 @@ class Flood:
     def __init__(self, service: Service) -> None:
         self.service, self.caller = service, Caller(service.url)
         self.heard: list[tuple[str, str, float]] = []
+        self.waits: list[float] = []
         self.keys = {f"caller-{number}": self._key(f"caller-{number}") for number in range(FLOODING)}
         self.quiet = self._key("quiet")
 
@@ -96,7 +104,15 @@ class Flood:
         except (OSError, asyncio.IncompleteReadError):
             self.heard.append((who, "none", 0.0))
         else:
-            self.heard.append((who, word_of(heard), heard.seconds))
+            self.heard.append((who, word_of(heard), heard.seconds - self._waited(heard)))
+
+    def _waited(self, heard: Heard) -> float:
+        """Seconds in the queue before a place was refused after all; a refusal says so itself."""
+        found = WAITED.search(heard.body)
+        if heard.status == OK or not found:
+            return 0.0
+        self.waits.append(int(found[1]) / 1000)
+        return self.waits[-1]
 
     async def peak(self, seconds: float) -> float:
         """As many who ask one question after the other as there are places; answers a second."""
@@ -139,7 +155,7 @@ def _start(tasks: set[asyncio.Task[None]], work: Coroutine[None, None, None]) ->
 
 def word_of(heard: Heard) -> str:
     """The status, or the code of a problem."""
-    return str(heard.status) if heard.status == 200 else json.loads(heard.body)["code"]
+    return str(heard.status) if heard.status == OK else json.loads(heard.body)["code"]
 
 
 class Watched:
@@ -199,6 +215,8 @@ def _count(figures: Figures, flood: Flood, since: int) -> None:
         figures.refused_p99 = refused[len(refused) * 99 // 100]
         figures.refused_worst = refused[-1]
         figures.late = sum(took > 50 for took in refused)
+        figures.waited = len(flood.waits)
+        figures.waited_worst = max(flood.waits, default=0.0) * 1000
     flood.caller.close()
     assert flood.service.stop() == 0, flood.service.said()[-3_000:]
     flood.service.start()  # what there was no time to write is in the journal
