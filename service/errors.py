@@ -19,8 +19,10 @@
     |- TurnTimeout 504 · ShutDown 503 · BudgetSpent 402 · TokensSpent 429   end a turn that runs
     '- ToolFailed                   told to the model, never to the client
        |- ToolUnknown               there is none of that name
-       |- ToolForbidden             it is not for the caller's role
-       |- ToolLimited               it was run as often as the caller may
+       |- ToolDenied                it was not run, by a policy's or a person's word
+       |  |- ToolForbidden          it is not for the caller's role
+       |  |- ToolLimited            it was run as often as the caller may
+       |  '- ToolRefused            nobody approved of it
        '- ToolBroken                the same, where the arguments were good
     ClientGone                      nobody listens any more; no error of anybody
 
@@ -293,16 +295,24 @@ class ToolUnknown(ToolFailed):
     code = Code.NOT_FOUND
 
 
-class ToolForbidden(ToolFailed):
-    """The tool is not for the caller's role; it was not run."""
+class ToolDenied(ToolFailed):
+    """The tool was not run, by a policy's or a person's word."""
 
     code = Code.FORBIDDEN
 
 
-class ToolLimited(ToolFailed):
-    """The tool was run as often as the caller may; it was not run."""
+class ToolForbidden(ToolDenied):
+    """The tool is not for the caller's role."""
+
+
+class ToolLimited(ToolDenied):
+    """The tool was run as often as the caller may."""
 
     code = Code.RATE_LIMITED
+
+
+class ToolRefused(ToolDenied):
+    """Somebody would have had to approve of this call, and did not."""
 
 
 class ToolBroken(ToolFailed):

@@ -120,7 +120,7 @@ class OpenTurn:
         self.opening, self._sinks, self._judge, self._clock = opening, sinks, judge, clock
         self._began = clock()
         self._model_calls: list[ModelCall] = []
-        self._tool_calls: list[ToolCall] = []
+        self._tool_calls: list[OpenToolCall] = []
         self._response_length = 0
         self.reason: BaseException | None = None
         self.record: TurnRecord | None = None
@@ -152,7 +152,7 @@ class OpenTurn:
 
     @property
     def tools_ran(self) -> bool:
-        """Whether a tool ran, after which the model may not be asked the same again."""
+        """Whether a tool began to run, after which the model may not be asked the same again."""
         return bool(self._tool_calls)
 
     @property
@@ -192,7 +192,7 @@ class OpenTurn:
 
     @contextmanager
     def tool_call(self, name: str, call_id: str) -> Generator[OpenToolCall]:
-        """Run a tool in a span of its own."""
+        """Run a tool in a span of its own; the record has them in the order in which they begin."""
         known = {
             names.OPERATION: "execute_tool",
             names.TOOL_NAME: name,
@@ -204,11 +204,11 @@ class OpenTurn:
             try:
                 yield draft
             except BaseException as error:
-                draft.failed(self._ending(error).failure)
+                draft.failed(self._cut_short(error))
                 raise
+        self._tool_calls.append(draft)
             finally:
                 call = draft.close()
-                self._tool_calls.append(call)
                 spans.finish(span, spans.of_tool_call(call), call.failure)
 
     def close(self, error: BaseException | None) -> TurnRecord:
@@ -218,7 +218,7 @@ class OpenTurn:
             seconds=self.seconds,
             ending=self._ending(error) if error else Ending(Outcome.ANSWERED),
             model_calls=tuple(self._model_calls),
-            tool_calls=tuple(self._tool_calls),
+            tool_calls=tuple(draft.call for draft in self._tool_calls),
             response_length=self._response_length,
         )
         return self.record
@@ -229,6 +229,11 @@ class OpenTurn:
         return self._judge(self.reason if cancelled and self.reason else error)
 
     def _learn(self, **facts: object) -> None:
+    def _cut_short(self, error: BaseException) -> Failure | None:
+        """Why a tool gave no result; one that was ended because another beside it broke did nothing wrong."""
+        alone = not isinstance(error, asyncio.CancelledError) or self.reason
+        return self._ending(error).failure if alone else None
+
         self.opening = structs.replace(self.opening, **facts)
 
 

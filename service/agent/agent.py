@@ -27,6 +27,10 @@ class Offered(Protocol):
         """What is known of one; raises ToolUnknown or ToolForbidden."""
         ...
 
+    def check(self, name: str, arguments: object) -> None:
+        """Raise ToolFailed where a call's arguments do not fit."""
+        ...
+
     async def run(self, name: str, arguments: object, errand: Errand) -> str:
         """Run one; raises ToolFailed with a sentence that is safe to tell."""
         ...

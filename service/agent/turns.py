@@ -19,12 +19,13 @@ from service.agent.channel import Channel
 from service.agent.granted import Gate, Grant
 from service.agent.hold import Hold, Message, Settlement
 from service.agent.keeping import Keeping, Unkept
-from service.agent.loop import Means, converse
+from service.agent.loop import converse
 from service.agent.memory import Memory, Talk, Topic
 from service.agent.model import Prompt
 from service.agent.places import Places
 from service.agent.resuming import Resuming
 from service.agent.running import RunningTurn
+from service.agent.tooling import Means
 from service.errors import RateLimited, Refusal, ShutDown, ShuttingDown, TurnTimeout
 from service.limits.need import Need
 from telemetry import log, names

@@ -44,6 +44,10 @@ class Offer:
             raise ToolForbidden(f"The tool {name} is not for this user's role.")
         raise ToolUnknown(f"There is no such tool. There are: {', '.join(self._open) or 'none'}.")
 
+    def check(self, name: str, arguments: object) -> None:
+        """Look whether a call can be run; raises ToolFailed as `run` would, before anything is done."""
+        _decode(self.find(name), arguments)
+
     async def run(self, name: str, arguments: object, errand: Errand) -> str:
         """Run a tool by name and give its text, at most RESULT_CHARACTERS long.
 

@@ -44,6 +44,7 @@ class Tool(Struct, frozen=True, kw_only=True):
         roles: Whose model may use it; None: everybody's.
         effects: Whether it changes anything outside of the turn.
         approval: Whether somebody has to say yes to each call.
+        alone: Whether it may not run beside others of the same round; None: where it has effects.
         source: Where it comes from: `built_in`, the name of a plug-in, or of an MCP server.
     """
 
@@ -55,11 +56,17 @@ class Tool(Struct, frozen=True, kw_only=True):
     roles: frozenset[str] | None = None
     effects: bool = False
     approval: bool = False
+    alone: bool | None = None
     source: str = "built_in"
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise ValueError(f"A tool's name has 1 to 64 letters, digits, _ and -: {self.name!r}.")
+
+    @property
+    def runs_alone(self) -> bool:
+        """Whether nothing else of the same round runs meanwhile."""
+        return self.effects if self.alone is None else self.alone
 
     def open_to(self, role: str) -> bool:
         """Whether the model of somebody in this role may use it."""

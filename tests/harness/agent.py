@@ -197,11 +197,12 @@ async def _unrun(arguments: Nothing, errand: Errand) -> str:
 class FakeTools:
     """Tools by name, each a coroutine function of its arguments; `ran` are the calls, in order.
 
-    Everybody is offered the same; `errands` are what they were run for.
+    Everybody is offered the same; `errands` are what they were run for, `facts` what else is known of one.
     """
 
     def __init__(self, **tools: Callable[[Any], Awaitable[str]]) -> None:
         self._tools = tools
+        self.facts: dict[str, dict[str, Any]] = {}
         self.definitions: Sequence[dict[str, Any]] = [{"name": name} for name in tools]
         self.ran: list[tuple[str, object]] = []
         self.errands: list[Errand] = []
@@ -213,7 +214,12 @@ class FakeTools:
     def find(self, name: str) -> Tool:
         if name not in self._tools:
             raise ToolUnknown("There is no such tool.")
-        return Tool(name=name, description=name, arguments=Nothing, run=_unrun)
+        known = self.facts.get(name, {})
+        return Tool(name=name, description=name, arguments=Nothing, run=_unrun, **known)
+
+    def check(self, name: str, arguments: object) -> None:
+        del arguments
+        self.find(name)
 
     async def run(self, name: str, arguments: object, errand: Errand) -> str:
         self.ran.append((name, arguments))

@@ -67,20 +67,20 @@ def test_a_turn_that_raises_has_one_record_and_the_error_goes_on(error, outcome,
 
 
 @pytest.mark.parametrize(
-    ("reason", "outcome", "code"),
+    ("reason", "outcome", "code", "of_tool"),
     [
-        (Gone(), Outcome.CLIENT_GONE, None),
-        (Late("late"), Outcome.TIMED_OUT, Code.TURN_TIMEOUT),
-        (None, Outcome.FAILED, Code.INTERNAL),
+        (Gone(), Outcome.CLIENT_GONE, None, None),
+        (Late("late"), Outcome.TIMED_OUT, Code.TURN_TIMEOUT, Code.TURN_TIMEOUT),
+        (None, Outcome.FAILED, Code.INTERNAL, None),
     ],
 )
-async def test_a_cancelled_turn_ends_for_the_reason_it_was_cancelled_for(reason, outcome, code):
+async def test_a_cancelled_turn_ends_for_the_reason_it_was_cancelled_for(reason, outcome, code, of_tool):
     sink = MemorySink()
     await cancelled_turn(sink, reason)
     (record,) = sink.records
     found = [record.failure, record.model_calls[0].failure, record.tool_calls[0].failure]
     assert record.outcome is outcome
-    assert [failure.code if failure else None for failure in found] == [code] * 3
+    assert [failure.code if failure else None for failure in found] == [code, code, of_tool]
     assert record.tool_calls[0].outcome is ToolOutcome.FAILED
 
 
