@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from service.errors import ToolBroken, ToolFailed, ToolForbidden, ToolUnknown
+from service.tools.foreign import Schema, Unfit
 from service.tools.tool import Errand, Tool
 
 RESULT_CHARACTERS = 10_000
@@ -72,10 +73,12 @@ class Offer:
             ) from error
 
 
-def _decode(tool: Tool, arguments: object) -> Struct:
+def _decode(tool: Tool, arguments: object) -> Struct | Mapping[str, Any]:
+    """As the tool declares them: its Struct, or an object that fits its schema."""
+    takes = tool.arguments
     try:
-        return msgspec.convert(arguments, tool.arguments)
-    except msgspec.ValidationError as error:
+        return takes.decode(arguments) if isinstance(takes, Schema) else msgspec.convert(arguments, takes)
+    except (msgspec.ValidationError, Unfit) as error:
         raise ToolFailed(f"The arguments of {tool.name} do not fit: {_tell(str(error))}.") from error
 
 
@@ -84,7 +87,7 @@ def _tell(problem: str) -> str:
     return printable[:PROBLEM_CHARACTERS]
 
 
-async def _run_in_time(tool: Tool, arguments: Struct, errand: Errand) -> str:
+async def _run_in_time(tool: Tool, arguments: Struct | Mapping[str, Any], errand: Errand) -> str:
     deadline = asyncio.timeout(tool.seconds)
     try:
         async with deadline:

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from service.tools.foreign import Schema
 from service.tools.schema import describe
 from telemetry.record import Caller
 
@@ -37,7 +38,7 @@ class Tool(Struct, frozen=True, kw_only=True):
     Args:
         name: 1 to 64 letters, digits, `_` and `-`.
         description: What the model is told of it.
-        arguments: A Struct that forbids unknown fields.
+        arguments: A Struct that forbids unknown fields, or a schema that somebody else wrote.
         run: Takes one of these and the errand, and gives the text for the model; raises ToolFailed, with a
             sentence that is safe to tell, where the arguments have no answer.
         seconds: How long it may take; as one event loop runs all, a tool has to await what is slow.
@@ -50,7 +51,7 @@ class Tool(Struct, frozen=True, kw_only=True):
 
     name: str
     description: str
-    arguments: type[Struct]
+    arguments: type[Struct] | Schema
     run: Run
     seconds: float = 10.0
     roles: frozenset[str] | None = None
@@ -74,8 +75,9 @@ class Tool(Struct, frozen=True, kw_only=True):
 
     def definition(self) -> Mapping[str, Any]:
         """The tool as the Messages API takes it: name, description, input_schema."""
+        takes = self.arguments
         return {
             "name": self.name,
             "description": self.description,
-            "input_schema": describe(self.arguments),
+            "input_schema": takes.describe() if isinstance(takes, Schema) else describe(takes),
         }
