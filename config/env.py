@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from config.form import Form
 from config.secret import Secret
-from config.settings import UNAVAILABLE, Settings
+from config.settings import PROVIDER, UNAVAILABLE, Settings
 from config.source import FILE, Given, Origin, Unreadable, gather, read_dotenv, read_named, read_secret
 from config.variable import Place, build, walk
 
@@ -182,19 +182,31 @@ def _quote(text: str) -> str:
 
 
 def _across(readings: Mapping[str, Reading]) -> Iterator[str]:
-    environment, simulator = readings[ENVIRONMENT], readings["AGENT_SIMULATOR"]
+    environment = readings[ENVIRONMENT]
     production = environment.value == "production"
     if production and environment.origin == ".env":
         yield f"{ENVIRONMENT}: production turns .env off and cannot be said in it; set it outside"
     if production and _absent(readings["AGENT_SECRET_KEY"]):
         yield "AGENT_SECRET_KEY: missing; production needs at least 32 random characters"
-    keyless = simulator.value is False or (production and not simulator.value and not simulator.problem)
-    if keyless and _absent(readings["ANTHROPIC_API_KEY"]):
-        yield "ANTHROPIC_API_KEY: missing; set it, or AGENT_SIMULATOR=true to do without"
+    yield from _across_providers(readings, production=production)
     yield from _across_tokens(readings)
     yield from _across_limits(readings)
     yield from _across_models(readings)
     yield from _across_alerts(readings)
+
+
+def _across_providers(readings: Mapping[str, Reading], *, production: bool) -> Iterator[str]:
+    """A provider's plug-in reads its own key, and no simulator speaks for it."""
+    simulator, provider = readings["AGENT_SIMULATOR"], readings["AGENT_MODEL_PROVIDER"]
+    if provider.problem:
+        return
+    if (provider.value or PROVIDER) != PROVIDER:
+        if simulator.value:
+            yield f"AGENT_SIMULATOR: it speaks as {PROVIDER} only; unset it, or AGENT_MODEL_PROVIDER"
+        return
+    keyless = simulator.value is False or (production and not simulator.value and not simulator.problem)
+    if keyless and _absent(readings["ANTHROPIC_API_KEY"]):
+        yield "ANTHROPIC_API_KEY: missing; set it, or AGENT_SIMULATOR=true to do without"
 
 
 def _across_limits(readings: Mapping[str, Reading]) -> Iterator[str]:

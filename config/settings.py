@@ -43,6 +43,9 @@ PRINTABLE = r"[!-~]{1,1024}"
 SIGNED_BY = r"whsec_(?:[A-Za-z0-9+/]{4}){8,21}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 ANYTHING = r"[^\x00]{1,32000}"
 
+PROVIDER = "anthropic"
+"""The provider whose API the simulator speaks, and whose key and address have settings here."""
+
 ROLES: Mapping[str, int] = MappingProxyType(
     {"CFO": 100, "CXO_TEAM": 100, "AUDIT_HEAD": 50, "AUDITOR": 30, "AUDITEE": 20, "GUEST": 10}
 )
@@ -91,6 +94,23 @@ class Model(Struct, frozen=True, kw_only=True):
             listed("distinct model names between commas", MODEL_NAME),
         ),
     ] = ()
+    provider: Annotated[
+        str,
+        Variable(
+            "AGENT_MODEL_PROVIDER",
+            "Whose API is asked: a name under which a package offers it (entry points `parley.models`).",
+            text("the name of an installed provider", r"[A-Za-z][A-Za-z0-9_.-]{0,63}"),
+        ),
+    ] = PROVIDER
+    prices: Annotated[
+        str | None,
+        Variable(
+            "AGENT_MODEL_PRICES",
+            "File of prices in the form of service/agent/prices.toml, for models that have none there, or "
+            "other ones.",
+            text("a path", r"[^\x00-\x1f]{1,4096}"),
+        ),
+    ] = None
     breaker: Annotated[
         bool,
         Variable(
@@ -189,6 +209,8 @@ class Model(Struct, frozen=True, kw_only=True):
     @property
     def simulated(self) -> bool:
         """Whether the simulator answers: as `simulator` says, else where nothing else is named to ask."""
+        if self.provider != PROVIDER:
+            return False
         if self.simulator is None:
             return self.api_key is None and self.base_url is None
         return self.simulator

@@ -11,7 +11,7 @@ AGENT = "parley"
 """`gen_ai.agent.name`; the only agent there is."""
 
 PROVIDER = "anthropic"
-"""`gen_ai.provider.name`."""
+"""`gen_ai.provider.name`, unless the model is a plug-in's, which has its own."""
 
 # spans
 TURN_SPAN = "invoke_agent parley"

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from telemetry import names
 from telemetry.failure import Failure
 
 
@@ -184,6 +185,7 @@ class ModelCall(Struct, frozen=True, kw_only=True):
     model: str
     started_at: int
     seconds: float
+    provider: str = names.PROVIDER
     response_model: str | None = None
     response_id: str | None = None
     first_chunk_seconds: float | None = None

@@ -48,10 +48,10 @@ def microseconds() -> int:
 class OpenModelCall:
     """The draft of a ModelCall: what the model said so far."""
 
-    def __init__(self, model: str, clock: Clock) -> None:
+    def __init__(self, model: str, provider: str, clock: Clock) -> None:
         self._clock, self._began = clock, clock()
         self._attempts: list[Attempt] = []
-        self.call = ModelCall(model=model, started_at=microseconds(), seconds=0.0)
+        self.call = ModelCall(model=model, started_at=microseconds(), seconds=0.0, provider=provider)
 
     @property
     def heard(self) -> bool:
@@ -172,12 +172,11 @@ class OpenTurn:
 
     @contextmanager
     def model_call(self, model: str, attributes: spans.Attributes) -> Generator[OpenModelCall]:
-        """Ask the model in a span of its own."""
+        """Ask the model in a span of its own; the attributes may say whose it is."""
         known = {names.OPERATION: "chat", names.PROVIDER_NAME: names.PROVIDER, names.REQUEST_MODEL: model}
-        draft = OpenModelCall(model, self._clock)
-        with spans.frame(
-            names.MODEL_SPAN.format(model=model), known | dict(attributes), SpanKind.CLIENT
-        ) as span:
+        known |= dict(attributes)
+        draft = OpenModelCall(model, str(known[names.PROVIDER_NAME]), self._clock)
+        with spans.frame(names.MODEL_SPAN.format(model=model), known, SpanKind.CLIENT) as span:
             failure = None
             try:
                 yield draft

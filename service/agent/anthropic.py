@@ -14,12 +14,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from config.settings import Settings
 from service.agent.draft import Draft
 from service.agent.model import Hear, Piece, Prompt, Reply
 from service.agent.silence import Silence, Silent, Times
 from service.agent.translation import translating
 from service.errors import UpstreamFailed, UpstreamTimeout
-from telemetry import spans
+from telemetry import names, spans
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -37,8 +38,25 @@ KNOWN = {
 """Events that are progress; pings are none, nor is what nobody knows."""
 
 
+SIMULATOR_KEY = "simulator"
+
+
+def provide(settings: Settings, base_url: str | None) -> AnthropicModel:
+    """The model of these settings: the entry point `anthropic` of `parley.models`."""
+    model, key = settings.model, settings.model.api_key
+    times = Times(
+        connect=model.connect_timeout_ms / 1000,
+        first=model.first_event_timeout_ms / 1000,
+        between=model.event_timeout_ms / 1000,
+    )
+    secret = SIMULATOR_KEY if model.simulated or key is None else key.reveal()
+    return AnthropicModel(secret, base_url, times, traced=model.trace_context)
+
+
 class AnthropicModel:
     """A Model over HTTP. `base_url` None is the vendor's own; `traced`: it is told which trace asks it."""
+
+    provider = names.PROVIDER
 
     def __init__(
         self,

@@ -74,6 +74,7 @@ async def _allowed(agent: Agent, turn: OpenTurn, prompt: Prompt, allowing: Allow
 async def _ask(agent: Agent, turn: OpenTurn, prompt: Prompt, channel: Channel) -> Reply:
     host, port = agent.model.address
     known = {
+        names.PROVIDER_NAME: agent.model.provider,
         names.REQUEST_MAX_TOKENS: prompt.max_tokens,
         names.REQUEST_STREAM: True,
         names.SERVER_ADDRESS: host,

@@ -102,14 +102,15 @@ class Prices:
         self._by_model = dict(by_model)
 
     @classmethod
-    def load(cls, path: Path = TABLE) -> "Prices":
-        """Read the table.
+    def load(cls, path: Path = TABLE, *further: Path) -> "Prices":
+        """Read the table, and further ones whose prices go before those that were read earlier.
 
         Raises:
-            PricesError: It is not TOML, names no model, or a field is missing, unknown or no price.
+            PricesError: One is not TOML, names no model, or a field is missing, unknown or no price.
             OSError: There is no such file.
         """
-        return cls({model: _read(model, entry) for model, entry in _models(path).items()})
+        read = [_models(each) for each in (path, *further)]
+        return cls({model: _read(model, entry) for each in read for model, entry in each.items()})
 
     def known(self, model: str) -> bool:
         """Say whether a model, or the one it is a dated snapshot of, is in the table."""

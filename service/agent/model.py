@@ -72,6 +72,8 @@ class Reply(Struct, frozen=True, kw_only=True):
 class Model(Protocol):
     """Asks once, without retries of its own."""
 
+    provider: str
+    """Whose API it is, as `gen_ai.provider.name` has it: "anthropic", "openai"."""
     address: tuple[str, int]
     """Host and port of the API, for the span."""
 

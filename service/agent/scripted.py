@@ -41,7 +41,7 @@ Step = Piece | Pause | Exception | Reply
 class ScriptedModel:
     """A Model that plays one list of steps for each question, in order; `prompts` are the questions."""
 
-    address = ("127.0.0.1", 0)
+    provider, address = "scripted", ("127.0.0.1", 0)
 
     def __init__(self, *answers: Sequence[Step]) -> None:
         self._answers = list(answers)

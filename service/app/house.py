@@ -7,21 +7,22 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from logging import WARNING
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
+from config import SettingsError
 from config.secret import Secret
 from config.settings import Settings
 from service.agent import meters as guards_meters
 from service.agent.agent import Agent
-from service.agent.anthropic import AnthropicModel
-from service.agent.cost import Prices
+from service.agent.cost import TABLE, Prices, PricesError
 from service.agent.guard import Guards
 from service.agent.keeping import Keeping
 from service.agent.memory import Memory
 from service.agent.model import Model
-from service.agent.silence import Times
+from service.agent.provided import provider
 from service.agent.turns import Terms, Turns
 from service.app import records
 from service.app.checks import build_checks, model_watch
@@ -44,7 +45,6 @@ from telemetry.recorder import Recorder, microseconds
 from telemetry.sink import Guarded, guard
 
 HEALTH = "health"
-SIMULATOR_KEY = "simulator"
 
 
 class House(Struct, frozen=True):
@@ -95,23 +95,14 @@ async def open_house(
         )
 
 
-def _model(settings: Settings, base_url: str | None, rooms: AsyncExitStack) -> AnthropicModel:
-    """The model, which gets ready while the other rooms are opened."""
-    model = AnthropicModel(
-        _api_key(settings), base_url, _times(settings), traced=settings.model.trace_context
-    )
-    rooms.push_async_callback(model.aclose)
-    rooms.push_async_callback(_settled, asyncio.create_task(asyncio.to_thread(model.warm)))
+def _model(settings: Settings, base_url: str | None, rooms: AsyncExitStack) -> Model:
+    """The model, which gets ready while the other rooms are opened, where that takes it any time."""
+    model = provider(settings.model.provider)(settings, base_url)
+    if close := getattr(model, "aclose", None):
+        rooms.push_async_callback(close)
+    if warm := getattr(model, "warm", None):
+        rooms.push_async_callback(_settled, asyncio.create_task(asyncio.to_thread(warm)))
     return model
-
-
-def _times(settings: Settings) -> Times:
-    model = settings.model
-    return Times(
-        connect=model.connect_timeout_ms / 1000,
-        first=model.first_event_timeout_ms / 1000,
-        between=model.event_timeout_ms / 1000,
-    )
 
 
 async def _opened(settings: Settings, derived: Derived, rooms: AsyncExitStack) -> Database:
@@ -131,7 +122,7 @@ def build_turns(
     guards: Guards | None = None,
 ) -> Turns:
     """The agent and what its turns are run under."""
-    prices = Prices.load()
+    prices = build_prices(settings)
     for name in settings.model.names:
         if not prices.known(name):
             log.say(names.MODEL_UNPRICED, WARNING, model=name)
@@ -147,6 +138,19 @@ def build_turns(
     recorder = Recorder(sinks, ending_of, content=settings.telemetry_content)
     memory = Memory(database.conversations, microseconds)
     return Turns(recorder, gate, agent, _terms(settings), memory, keeping)
+
+
+def build_prices(settings: Settings) -> Prices:
+    """What models cost: our table, and over it the one that is set.
+
+    Raises:
+        SettingsError: that one cannot be used.
+    """
+    path = settings.model.prices
+    try:
+        return Prices.load(TABLE, Path(path)) if path else Prices.load()
+    except (PricesError, OSError) as error:
+        raise SettingsError((f"AGENT_MODEL_PRICES: {error}",)) from error
 
 
 def _terms(settings: Settings) -> Terms:
@@ -185,8 +189,3 @@ def build_door(settings: Settings, database: Database, derived: Derived) -> Auth
 async def _settled(task: asyncio.Task[None]) -> None:
     """Wait for a task whose result nobody needs any more; its error was met where it mattered."""
     await asyncio.wait((task,))
-
-
-def _api_key(settings: Settings) -> str:
-    key = settings.model.api_key
-    return SIMULATOR_KEY if settings.model.simulated or key is None else key.reveal()

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from telemetry import log
+from telemetry import log, names
 from telemetry.record import ModelCall, RateLimit, ToolCall, TurnRecord
 from telemetry.timestamp import timestamp
 
@@ -164,6 +164,7 @@ def _steps(record: TurnRecord) -> dict[str, Any]:
 def _model_call(call: ModelCall, opened_at: int) -> Mapping[str, Any]:
     told: dict[str, Any] = {
         "model": call.model,
+        **({"provider": call.provider} if call.provider != names.PROVIDER else {}),
         "attempts": len(call.attempts),
         "responseId": call.response_id,
         "requests": [attempt.told(call.model) for attempt in call.attempts],

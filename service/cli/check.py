@@ -17,8 +17,9 @@ import msgspec
 from msgspec import Struct
 
 from config import Loaded, SettingsError, load
-from config.settings import Settings
+from config.settings import PROVIDER, Settings
 from service.agent.anthropic import BASE_URL
+from service.agent.provided import provider
 from service.audit.journal import volume
 from service.audit.signing import configured_signer
 from service.cli import reach
@@ -80,7 +81,7 @@ def looked(name: str, look: Look) -> Finding:
     """What a look at a part says."""
     try:
         return Finding(name, "up", look())
-    except (Down, reach.Unreachable, UnknownSink) as error:
+    except (Down, SettingsError, reach.Unreachable, UnknownSink) as error:
         return Finding(name, "down", str(error))
     except DatabaseError as error:
         return Finding(name, "down", error.detail)
@@ -135,6 +136,9 @@ def folder(path: Path) -> str:
 def _model(settings: Settings) -> str:
     if settings.model.simulated:
         return "simulator"
+    if settings.model.provider != PROVIDER:
+        provider(settings.model.provider)
+        return f"of the provider {settings.model.provider}, which is installed; its API was not looked at"
     url = settings.model.base_url or BASE_URL
     return _reached(url, reach.ask_http)
 

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from config import SettingsError, load
 from config.secret import Secret
-from config.settings import Settings
+from config.settings import PROVIDER, Settings
+from service.agent.provided import provider
 from service.audit.signing import configured_signer
 from service.cli import keys, state
 from service.workers import Foreman, Seat
@@ -54,6 +55,7 @@ def run(given: argparse.Namespace) -> int:
     read = partial(_read, given.workers)
     settings = read()
     configured_signer(settings.audit.signing_key)  # before anything starts: a key that is none is refused
+    provider(settings.model.provider)  # as the key
     return _share(given.workers, settings, read) if given.workers > 1 else _work(settings, read)
 
 
@@ -83,7 +85,8 @@ def _share(workers: int, settings: Settings, read: "Read") -> int:
     from service.agent import anthropic  # noqa: PLC0415 - as above
     from service.app.reload import change  # noqa: PLC0415 - as above
 
-    anthropic.load()
+    if settings.model.provider == PROVIDER:
+        anthropic.load()
     held, root = [settings], state.root(settings)
     listener = server.listen((settings.host, settings.port))
     address = server.address_of(listener)

@@ -116,7 +116,7 @@ def _of_model_call(call: ModelCall, record: TurnRecord, labels: Labels) -> Itera
 
 
 def _model_labels(call: ModelCall, model: str) -> dict[str, Any]:
-    known = {names.OPERATION: "chat", names.PROVIDER_NAME: names.PROVIDER, names.REQUEST_MODEL: model}
+    known = {names.OPERATION: "chat", names.PROVIDER_NAME: call.provider, names.REQUEST_MODEL: model}
     return known | ({names.ERROR_TYPE: call.failure.code.value} if call.failure else {})
 
 
