@@ -10,12 +10,14 @@ from piccolo.querystring import QueryString
 from service.errors import DatabaseAway, DatabaseError
 from service.seal.vault import Vault
 from service.store.admissions import Admissions
+from service.store.approvals import ApprovalStore
 from service.store.audit import AuditStore
 from service.store.budgets.ledger import BudgetLedger
 from service.store.checkpoints import Checkpoints
 from service.store.conversations import ConversationStore
 from service.store.engine import StoreEngine
 from service.store.erasure import Erasures
+from service.store.feedback import FeedbackStore
 from service.store.holds import Holds
 from service.store.idempotency import IdempotencyStore
 from service.store.keys import KeyStore
@@ -62,6 +64,8 @@ class Database:
         self.budgets = BudgetLedger(engine, vault)
         self.admissions = Admissions(engine)
         self.resets = Resets(engine, vault)
+        self.approvals = ApprovalStore(engine, vault)
+        self.feedback = FeedbackStore(engine, vault)
 
     async def ping(self) -> None:
         """Ask the database for a sign of life, for two seconds; does not wait for writes.

@@ -14,7 +14,7 @@ from piccolo.querystring import QueryString
 
 from service.errors import NotFound
 from service.seal.vault import Vault
-from service.store import holds, resets, subjects
+from service.store import approvals, feedback, holds, resets, subjects
 from service.store.audit import appended
 from service.store.budgets import books
 from service.store.engine import Ask, Script, StoreEngine
@@ -167,6 +167,8 @@ def _taken(user: str, subject_id: str, events: int) -> Script[Forgotten]:
     answers = yield Ask(QueryString(ANSWERS, user))
     keys = yield Ask(QueryString(KEYS, user))
     yield from resets.forget(user)
+    yield from approvals.forget(user)
+    yield from feedback.forget(user)
     return Forgotten(
         subject_id=subject_id,
         events=events,

@@ -32,6 +32,7 @@ FIND = f"SELECT event.log_index, event.leaf_hash {OLD} ORDER BY event.log_index 
 COUNT = f"SELECT count(*) AS events {OLD}"
 TEXTS = "SELECT log_index, query FROM audit_content WHERE log_index BETWEEN {} AND {} AND query IS NOT NULL"
 GONE: Sequence[str] = (
+    "DELETE FROM feedback WHERE turn_id IN (SELECT id FROM audit_event WHERE log_index BETWEEN {} AND {})",
     "DELETE FROM audit_content WHERE log_index BETWEEN {} AND {}",
     "DELETE FROM audit_event_tool WHERE log_index BETWEEN {} AND {}",
     "DELETE FROM audit_event WHERE log_index BETWEEN {} AND {}",

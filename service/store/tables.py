@@ -186,6 +186,41 @@ class LimitReset(Table, tablename="limit_reset"):
     at = BigInt()
 
 
+class Approval(Table, tablename="approval"):
+    """A call of a tool that waits for somebody's yes, or waited lately; `arguments` is sealed.
+
+    Its key is turn and call together, which Piccolo has no word for.
+    """
+
+    turn_id = Text(primary_key=True)
+    call_id = Text()
+    user_id = Text()
+    tenant = Text(null=True)
+    tool = Text()
+    approvers = Text()
+    arguments = Bytea(null=True)
+    trace_id = Text()
+    asked_at = BigInt()
+    expires_at = BigInt()
+    decided_at = BigInt(null=True)
+    decision = Text(null=True)
+    decided_by = Text(null=True)
+    role = Text(null=True)
+
+
+class Feedback(Table, tablename="feedback"):
+    """What a caller said of a turn; `comment` is sealed, `salt` opens the audit's commitment to it."""
+
+    turn_id = Text(primary_key=True)
+    user_id = Text()
+    model = Text(null=True)
+    trace_id = Text(null=True)
+    rating = Text()
+    comment = Bytea(null=True)
+    salt = Bytea(null=True)
+    given_at = BigInt()
+
+
 TABLES: tuple[type[Table], ...] = (
     AuditEvent,
     AuditContent,
@@ -201,6 +236,8 @@ TABLES: tuple[type[Table], ...] = (
     BudgetLedger,
     BudgetReservation,
     LimitReset,
+    Approval,
+    Feedback,
 )
 
 

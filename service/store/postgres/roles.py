@@ -37,6 +37,8 @@ KEPT = MappingProxyType(
         "budget_ledger": ALL,
         "budget_reservation": ALL,
         "limit_reset": ALL,
+        "approval": ALL,
+        "feedback": ALL,
     }
 )
 """What both need. Nothing that an audit's table holds can be changed or removed by it."""
