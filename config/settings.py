@@ -34,6 +34,7 @@ Content = Literal["clear", "sealed"]
 Durability = Literal["default", "strict"]
 Unwritable = Literal["refuse", "continue"]
 Level = Literal["debug", "info", "warn", "error"]
+PromptCache = Literal["off", "5m", "1h"]
 Algorithm = Literal["HS256", "EdDSA", "ES256", "RS256"]
 
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}"
@@ -175,6 +176,14 @@ class Model(Struct, frozen=True, kw_only=True):
             switch(),
         ),
     ] = False
+    prompt_cache: Annotated[
+        PromptCache,
+        Variable(
+            "AGENT_PROMPT_CACHE",
+            "How long the model's API keeps prompts, so that the next turn reads them for less; off: not.",
+            one_of(*get_args(PromptCache)),
+        ),
+    ] = "5m"
     turn_timeout_ms: Annotated[
         int,
         Variable(

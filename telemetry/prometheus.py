@@ -25,6 +25,7 @@ ENDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         names.RATE_LIMIT_SWITCHES: (COUNTER,),
         names.TOKENS: (COUNTER,),
         names.COST_TOTAL: (COUNTER,),
+        names.COST_UNCACHED: (COUNTER,),
         names.AUDIT_BEGUN: (COUNTER,),
         names.AUDIT_COMMITTED: (COUNTER,),
         names.AUDIT_JOURNALED: ("",),

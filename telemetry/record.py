@@ -178,8 +178,9 @@ class Attempt(Struct, frozen=True, kw_only=True):
 class ModelCall(Struct, frozen=True, kw_only=True):
     """One question to the model over all its attempts.
 
-    `priced_as` names the model whose price was used. `first_chunk_seconds` is None where no content came.
-    Without attempts the model was not asked: it had failed too often just before.
+    `priced_as` names the model whose price was used; `uncached_micros` is what the same tokens would have
+    cost without the provider's cache, None where nobody said. `first_chunk_seconds` is None where no
+    content came. Without attempts the model was not asked: it had failed too often just before.
     """
 
     model: str
@@ -192,10 +193,16 @@ class ModelCall(Struct, frozen=True, kw_only=True):
     usage: Usage = Usage()
     usage_source: UsageSource = UsageSource.NONE
     cost_micros: int = 0
+    uncached_micros: int | None = None
     priced_as: str = ""
     stop_reason: str | None = None
     attempts: tuple[Attempt, ...] = ()
     failure: Failure | None = None
+
+    @property
+    def saved_micros(self) -> int:
+        """What the provider's cache spared; below zero where it was written, and not yet read as often."""
+        return 0 if self.uncached_micros is None else self.uncached_micros - self.cost_micros
 
 
 class ToolCall(Struct, frozen=True, kw_only=True):
@@ -272,6 +279,11 @@ class TurnRecord(Struct, frozen=True, kw_only=True):
     def cost_micros(self) -> int:
         """Cost of all model calls in millionths of a US dollar."""
         return sum(call.cost_micros for call in self.model_calls)
+
+    @property
+    def saved_micros(self) -> int:
+        """What the provider's cache spared in all; below zero where it cost more than it spared."""
+        return sum(call.saved_micros for call in self.model_calls)
 
     @property
     def charged_micros(self) -> int:

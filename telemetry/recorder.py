@@ -68,10 +68,16 @@ class OpenModelCall:
         self._learn(response_id=response_id, response_model=response_model)
 
     def counted(
-        self, usage: Usage, cost_micros: int, priced_as: str, source: UsageSource = UsageSource.REPORTED
+        self,
+        usage: Usage,
+        cost_micros: int,
+        priced_as: str,
+        source: UsageSource = UsageSource.REPORTED,
+        uncached_micros: int | None = None,
     ) -> None:
         """Tokens so far, and how they are known; a later count replaces an earlier one."""
-        self._learn(usage=usage, cost_micros=cost_micros, priced_as=priced_as, usage_source=source)
+        costs = {"cost_micros": cost_micros, "uncached_micros": uncached_micros, "priced_as": priced_as}
+        self._learn(usage=usage, usage_source=source, **costs)
 
     def attempted(self, attempt: Attempt) -> None:
         """One request to the API is over."""
@@ -199,13 +205,13 @@ class OpenTurn:
             names.TOOL_TYPE: "function",
         }
         draft = OpenToolCall(name, call_id, self._clock)
+        self._tool_calls.append(draft)
         with spans.frame(names.TOOL_SPAN.format(tool=name), known) as span:
             try:
                 yield draft
             except BaseException as error:
                 draft.failed(self._cut_short(error))
                 raise
-        self._tool_calls.append(draft)
             finally:
                 call = draft.close()
                 spans.finish(span, spans.of_tool_call(call), call.failure)
@@ -222,17 +228,17 @@ class OpenTurn:
         )
         return self.record
 
+    def _cut_short(self, error: BaseException) -> Failure | None:
+        """Why a tool gave no result; one that was ended because another beside it broke did nothing wrong."""
+        alone = not isinstance(error, asyncio.CancelledError) or self.reason
+        return self._ending(error).failure if alone else None
+
     def _ending(self, error: BaseException) -> Ending:
         """A cancelled turn ends for the reason it was cancelled for, not because it was cancelled."""
         cancelled = isinstance(error, asyncio.CancelledError)
         return self._judge(self.reason if cancelled and self.reason else error)
 
     def _learn(self, **facts: object) -> None:
-    def _cut_short(self, error: BaseException) -> Failure | None:
-        """Why a tool gave no result; one that was ended because another beside it broke did nothing wrong."""
-        alone = not isinstance(error, asyncio.CancelledError) or self.reason
-        return self._ending(error).failure if alone else None
-
         self.opening = structs.replace(self.opening, **facts)
 
 

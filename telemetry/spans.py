@@ -70,6 +70,7 @@ def of_turn(record: TurnRecord) -> Attributes:
         names.AUTH_STALE: True if caller and caller.stale else None,
         names.TOOLS_CALLED: record.tools_called,
         names.COST: record.cost_micros,
+        names.COST_SAVED: record.saved_micros,
         names.AUDIT_ID: opening.turn_id,
     }
     source = {names.USAGE_SOURCE: record.usage_source.value}
@@ -94,6 +95,7 @@ def of_model_call(call: ModelCall) -> Attributes:
         names.FINISH_REASONS: (call.stop_reason,) if call.stop_reason else None,
         names.TIME_TO_FIRST_CHUNK: call.first_chunk_seconds,
         names.COST: call.cost_micros,
+        names.COST_SAVED: call.saved_micros,
         names.PRICED_AS: call.priced_as or None,
         names.ATTEMPTS: len(call.attempts),
         names.USAGE_SOURCE: call.usage_source.value,

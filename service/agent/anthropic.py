@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from config.settings import Settings
+from service.agent import caching
 from service.agent.draft import Draft
 from service.agent.model import Hear, Piece, Prompt, Reply
 from service.agent.silence import Silence, Silent, Times
@@ -50,11 +51,15 @@ def provide(settings: Settings, base_url: str | None) -> AnthropicModel:
         between=model.event_timeout_ms / 1000,
     )
     secret = SIMULATOR_KEY if model.simulated or key is None else key.reveal()
-    return AnthropicModel(secret, base_url, times, traced=model.trace_context)
+    traced, cache = model.trace_context, model.prompt_cache
+    return AnthropicModel(secret, base_url, times, traced=traced, cache=cache)
 
 
 class AnthropicModel:
-    """A Model over HTTP. `base_url` None is the vendor's own; `traced`: it is told which trace asks it."""
+    """A Model over HTTP. `base_url` None is the vendor's own; `traced`: it is told which trace asks it.
+
+    `cache` is how long it is asked to keep prompts.
+    """
 
     provider = names.PROVIDER
 
@@ -65,9 +70,11 @@ class AnthropicModel:
         times: Times | None = None,
         *,
         traced: bool = False,
+        cache: caching.Cache = "off",
     ) -> None:
         self._api_key, self._base_url, self._times = api_key, base_url or BASE_URL, times or Times()
         self._traced = traced
+        self._cache: caching.Cache = cache
         self._client: AsyncAnthropic | None = None
         self._warming = Lock()
         parts = urlsplit(self._base_url)
@@ -108,7 +115,7 @@ class AnthropicModel:
         further = spans.leading_here() if self._traced else {}
         with translating(draft):
             stream = await self._client.messages.create(
-                **_arguments(prompt), stream=True, extra_headers=further
+                **caching.arguments(prompt, self._cache), stream=True, extra_headers=further
             )
         async with stream:
             draft.status = stream.response.status_code
@@ -147,17 +154,6 @@ def _client(api_key: str, base_url: str, connect: float) -> AsyncAnthropic:
     )
     client._custom_headers = {}  # noqa: SLF001 - ANTHROPIC_CUSTOM_HEADERS is read whatever is passed
     return client
-
-
-def _arguments(prompt: Prompt) -> dict[str, Any]:
-    given = {
-        "model": prompt.model,
-        "max_tokens": prompt.max_tokens,
-        "system": prompt.system,
-        "messages": list(prompt.messages),
-        "tools": list(prompt.tools),
-    }
-    return {key: value for key, value in given.items() if value}
 
 
 def _check(headers: Any, draft: Draft) -> None:

@@ -42,7 +42,7 @@ def _others(agent: Agent, turn: OpenTurn, prompt: Prompt, error: UpstreamError) 
     if not error.transient or turn.heard or turn.tools_ran:
         return []
     messages = without_thinking(prompt.messages)
-    models = agent.instead_of(prompt.model)
+    models = agent.instead_of(prompt.model, turn.opening.caller)
     return [structs.replace(prompt, model=model, messages=messages) for model in models]
 
 
@@ -101,7 +101,7 @@ def _listener(agent: Agent, turn: OpenTurn, call: OpenModelCall, channel: Channe
                 call.answering(response_id, model)
             case Counted(usage, source):
                 priced = agent.prices.price(call.call.model, usage)
-                call.counted(usage, priced.cost_micros, priced.priced_as, source)
+                call.counted(usage, priced.cost_micros, priced.priced_as, source, priced.uncached_micros)
             case ContentBegan():
                 call.content()
                 await channel.begin(began(turn, call.call.model))

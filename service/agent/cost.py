@@ -32,9 +32,13 @@ class PricesError(ValueError):
 
 
 class Priced(Struct, frozen=True, kw_only=True):
-    """What a call cost, and as which model; `(dearest known)` stands behind the name of a stand-in."""
+    """What a call cost, and as which model; `(dearest known)` stands behind the name of a stand-in.
+
+    `uncached_micros` is what the same tokens cost where none of them is read from a cache or written to one.
+    """
 
     cost_micros: int
+    uncached_micros: int
     priced_as: str
 
 
@@ -121,8 +125,13 @@ class Prices:
         base = self._base(model)
         if base is None:
             stand_in = self._dearest(usage)
-            return Priced(cost_micros=self._cost(stand_in, usage), priced_as=f"{stand_in} (dearest known)")
-        return Priced(cost_micros=self._cost(base, usage), priced_as=base)
+            return self._priced(stand_in, usage, f"{stand_in} (dearest known)")
+        return self._priced(base, usage, base)
+
+    def _priced(self, model: str, usage: Usage, name: str) -> Priced:
+        plain = Usage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+        cost, uncached = self._cost(model, usage), self._cost(model, plain)
+        return Priced(cost_micros=cost, uncached_micros=uncached, priced_as=name)
 
     def _base(self, model: str) -> str | None:
         return next((name for name in (model, SNAPSHOT.sub("", model)) if name in self._by_model), None)

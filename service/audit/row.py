@@ -135,6 +135,7 @@ def _spent(record: TurnRecord) -> dict[str, Any]:
         "usage": record.usage.told(),
         "usageSource": record.usage_source.value,
         "cost": record.cost_micros / 1_000_000,
+        "cacheSavings": record.saved_micros / 1_000_000,
         "pricedAs": sorted({call.priced_as for call in record.model_calls if call.priced_as}),
         "budget": _budget(record),
     }
@@ -167,6 +168,7 @@ def _model_call(call: ModelCall, opened_at: int) -> Mapping[str, Any]:
         **({"provider": call.provider} if call.provider != names.PROVIDER else {}),
         "attempts": len(call.attempts),
         "responseId": call.response_id,
+        "savedMicros": call.saved_micros,
         "requests": [attempt.told(call.model) for attempt in call.attempts],
     }
     return {**told, **_times(call, opened_at)}

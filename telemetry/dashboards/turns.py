@@ -173,6 +173,18 @@ COST = Section(
             stacked=True,
         ),
         Panel(
+            title="Dollars an hour that the prompt cache saves",
+            queries=(
+                Query(
+                    "sum by (model) (increase(parley_cost_uncached_total[1h]))"
+                    " - sum by (model) (increase(parley_cost_total[1h]))",
+                    "{{model}}",
+                ),
+            ),
+            said="Below zero while it is written and hardly read: then AGENT_PROMPT_CACHE=off costs less.",
+            unit="currencyUSD",
+        ),
+        Panel(
             title="Against the same hour last week",
             queries=(
                 Query("job:parley_cost:increase1h", "now"),

@@ -72,6 +72,7 @@ def zeros(labels: Labels) -> Iterator[Point]:
     for model, direction in product(models, ("input", "output")):
         yield Point(names.TOKENS, 0, {"direction": direction, "model": model})
     yield from (Point(names.MODEL_RETRIES, 0, {"model": model}) for model in models)
+    yield from (Point(names.COST_UNCACHED, 0, {"model": model}) for model in models)
     for model, role in product(models, roles):
         yield Point(names.COST_TOTAL, 0, {"model": model, "role": role})
 
@@ -113,6 +114,8 @@ def _of_model_call(call: ModelCall, record: TurnRecord, labels: Labels) -> Itera
             yield Point(names.MODEL_TOKENS, tokens, told | {names.TOKEN_TYPE: direction})
     role = labels.role(caller.role if caller else None)
     yield Point(names.COST_TOTAL, call.cost_micros / 1_000_000, {"model": model, "role": role})
+    uncached = call.cost_micros + call.saved_micros
+    yield Point(names.COST_UNCACHED, uncached / 1_000_000, {"model": model})
 
 
 def _model_labels(call: ModelCall, model: str) -> dict[str, Any]:
@@ -183,6 +186,7 @@ def instruments(meter: metrics.Meter) -> dict[str, Write]:
         (names.TOKENS, "{token}", "Tokens by direction and model; input includes cached ones"),
         (names.MODEL_RETRIES, "{retry}", "Requests to the model's API after the first of a call"),
         (names.COST_TOTAL, "{USD}", "Cost of model calls in US dollars"),
+        (names.COST_UNCACHED, "{USD}", "What the same calls would have cost without the provider's cache"),
     )
     histograms = (
         (names.MODEL_DURATION, "s", "One question to the model over all its attempts", names.SECONDS_BUCKETS),

@@ -45,6 +45,8 @@ FURTHER = frozenset(
         "AGENT_AUTH_STALE_MS", "AGENT_MAX_TURNS", "AGENT_MAX_CONNECTIONS", "AGENT_SHUTDOWN_DELAY_MS",
         "AGENT_ALERT_WEBHOOK", "AGENT_ALERT_WEBHOOK_SECRET", "AGENT_ALERT_WEBHOOK_PLAIN",
         "AGENT_AUDIT_VERIFY_DAILY", "AGENT_JAEGER_URL", "AGENT_TRACE_URL", "AGENT_MODEL_TRACE_CONTEXT",
+        "AGENT_PROMPT_CACHE", "AGENT_TOOLS", "AGENT_TOOL_ROLES", "AGENT_MAX_TOOL_CALLS",
+        "AGENT_FETCH_URL_HOSTS", "AGENT_FETCH_URL_PORTS",
     }
 )  # fmt: skip
 """What came to the contract's, each for something that the contract promises without naming its setting."""

@@ -71,6 +71,7 @@ def a_model_call(**facts: Any) -> ModelCall:
         "usage": Usage(input_tokens=100, output_tokens=20, cache_read_tokens=30, cache_write_tokens=10),
         "usage_source": UsageSource.REPORTED,
         "cost_micros": 600,
+        "uncached_micros": 640,
         "priced_as": "claude-sonnet-5-5",
         "stop_reason": "end_turn",
         "attempts": (Attempt(status=200, request_id="req-1"),),

@@ -51,7 +51,8 @@ def run_with_a_tool(sink: MemorySink) -> None:
         with turn.model_call("model-1", {names.REQUEST_STREAM: True}) as call:
             call.answering("msg-1", "model-1-latest")
             call.content()
-            call.counted(Usage(input_tokens=9, output_tokens=7, cache_read_tokens=3), 70, "model-1")
+            usage = Usage(input_tokens=9, output_tokens=7, cache_read_tokens=3)
+            call.counted(usage, 70, "model-1", uncached_micros=75)
             call.attempted(Attempt(status=200))
             call.stopped("tool_use")
         with turn.tool_call("calculate", "toolu-1"):
@@ -94,6 +95,7 @@ def test_what_the_turns_span_says(kept):
         names.USER_PSEUDONYM: "pseudonym-1",
         names.TOOLS_CALLED: ("calculate",),
         names.COST: 70,
+        names.COST_SAVED: 5,
         names.AUDIT_ID: "turn-1",
         names.INPUT_TOKENS: 9,
         names.OUTPUT_TOKENS: 7,
@@ -116,6 +118,7 @@ def test_what_the_spans_of_its_steps_say(kept):
         names.FINISH_REASONS: ("tool_use",),
         names.TIME_TO_FIRST_CHUNK: 1.0,
         names.COST: 70,
+        names.COST_SAVED: 5,
         names.PRICED_AS: "model-1",
         names.ATTEMPTS: 1,
         names.INPUT_TOKENS: 9,

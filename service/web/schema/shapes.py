@@ -118,6 +118,7 @@ class EventMetadata(Struct, frozen=True, kw_only=True, rename="camel"):
     response_time: int | UnsetType = UNSET
     usage: Tokens | UnsetType = UNSET
     cost: float | UnsetType = UNSET
+    cache_savings: float | UnsetType = UNSET
     priced_as: tuple[str, ...] | UnsetType = UNSET
     model_calls: tuple[dict[str, Any], ...] | UnsetType = UNSET
     tools_called: tuple[str, ...] | UnsetType = UNSET

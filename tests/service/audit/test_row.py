@@ -81,6 +81,7 @@ def test_the_metadata_of_an_answer():
         },
         "usageSource": "reported",
         "cost": 0.0012,
+        "cacheSavings": 0.00008,
         "pricedAs": ["claude-sonnet-5-5"],
         "budget": None,
         "timestamp": "2025-11-24T16:00:00.123Z",
@@ -101,6 +102,7 @@ def test_the_metadata_of_an_answer():
                 "model": "claude-sonnet-5-5",
                 "attempts": 1,
                 "responseId": "msg-1",
+                "savedMicros": 40,
                 "requests": [
                     {
                         "model": "claude-sonnet-5-5",
