@@ -180,6 +180,23 @@ def _one(words: Mapping[str, T], given: str) -> T:
     if given not in words:
         raise ValueError
     return words[given]
+def choices(expected: str, name: str, item: str) -> Form[Mapping[str, tuple[str, ...]]]:
+    """Some words by name, as `A=x|y,B=z`, each distinct among its own and matching its pattern."""
+
+    def read(given: str) -> Mapping[str, tuple[str, ...]]:
+        pairs = [part.strip(" ").partition("=") for part in given.split(",")]
+        _distinct([key for key, _, _ in pairs])
+        words = {_match(name, key): _distinct(some.split("|")) for key, _, some in pairs}
+        return MappingProxyType(
+            {key: tuple(_match(item, word) for word in some) for key, some in words.items()}
+        )
+
+    def show(value: Mapping[str, tuple[str, ...]]) -> str:
+        return ",".join(f"{key}={'|'.join(words)}" for key, words in value.items())
+
+    return Form(expected=expected, read=read, show=show)
+
+
 
 
 def _within(number: N, least: float, most: float) -> N:

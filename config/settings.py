@@ -10,6 +10,7 @@ from typing import Annotated, Literal, get_args
 from msgspec import Struct
 
 from config.form import (
+    choices,
     counts,
     dollars,
     fraction,
@@ -368,6 +369,35 @@ class Streams(Struct, frozen=True, kw_only=True):
     ] = 15_000
     resume_ms: Annotated[
         int,
+class Tools(Struct, frozen=True, kw_only=True):
+    """What the model may do besides talking."""
+
+    names: Annotated[
+        tuple[str, ...],
+        Variable(
+            "AGENT_TOOLS",
+            "Tools that are on, by the names of their entry points; none: no tool at all.",
+            listed("distinct names of entry points between commas", r"[A-Za-z][A-Za-z0-9_.-]{0,63}"),
+        ),
+    ] = ("calculate", "current_time")
+    roles: Annotated[
+        Mapping[str, tuple[str, ...]] | None,
+        Variable(
+            "AGENT_TOOL_ROLES",
+            "The only roles whose model may use the tools it names, as far as a tool is for them.",
+            choices(
+                "tools with their roles, as send_mail=CFO|CXO_TEAM,look_up=AUDITOR", TOOL_NAME, ROLE_NAME
+            ),
+        ),
+    ] = None
+    calls: Annotated[
+        int,
+        Variable(
+            "AGENT_MAX_TOOL_CALLS", "Calls of tools within one turn, over all rounds.", whole(1, 10_000)
+        ),
+    ] = 32
+
+
         Variable(
             "AGENT_STREAM_RESUME_MS",
             "How long a stream goes on, and is kept, for a client that lost it, in milliseconds; 0: not "
@@ -696,3 +726,4 @@ class Settings(Struct, frozen=True, kw_only=True):
     logs: Logs = Logs()
     alerts: Alerts = Alerts()
     jwt: Jwt = Jwt()
+    tools: Tools = Tools()

@@ -134,6 +134,7 @@ KEYS_UNFETCHED = "signing_keys_unfetched"  # of the tokens' issuer
 SETTLE_FAILED = "settle_failed"  # a conversation or an idempotency key was not written
 JOURNAL_STRANGE = "journal_strange"  # what a dead writer left could not all be read
 JOURNAL_UNSAFE = "journal_unsafe"  # it lies where it may not last, or cannot be written
+TOOL_UNKNOWN = "tool_unknown"  # AGENT_TOOL_ROLES names one that is not there
 AUDIT_CHECKPOINT = "audit_checkpoint"  # a signed note over the log, to be kept elsewhere
 AUDIT_INVALID = "audit_invalid"  # the log is not what was signed
 CHECKPOINT_UNTOLD = "checkpoint_untold"  # a place that checkpoints are told to did not take one
@@ -158,3 +159,4 @@ LOG_TYPES = (
     BREAKER_OPENED, BREAKER_CLOSED, SETTINGS_CHANGED, SETTINGS_REFUSED, WORKER_ENDED,
     ALERT_FIRING, ALERT_RESOLVED, FOREIGN,
 )  # fmt: skip
+    TOOL_UNKNOWN,

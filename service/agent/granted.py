@@ -24,8 +24,8 @@ class Allowing(Protocol):
         """Whether it may ask another model than the one it was let in for; counts it where it may."""
         ...
 
-    async def tool(self, name: str) -> None:
-        """Let it run a tool; raises ToolLimited."""
+    async def tool(self, name: str, limit: int | None) -> None:
+        """Let it run a tool, so often in a window unless settings say otherwise; raises ToolLimited."""
         ...
 
 

@@ -113,7 +113,7 @@ async def _give(means: Means, turn: OpenTurn, use: ToolUse, channel: Channel, dr
         ToolFailed: it is denied, its arguments do not fit, or it has none to give.
     """
     tool = means.tools.find(use.name)
-    await means.allowing.tool(use.name)
+    await means.allowing.tool(use.name, tool.limit)
     errand = Errand(caller=means.caller, turn_id=turn.opening.turn_id, call_id=use.call_id)
     arguments = _arguments(use)
     if tool.approval:

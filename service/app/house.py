@@ -31,6 +31,7 @@ from service.app.leaving import Leave
 from service.app.limiting import open_gate
 from service.app.reload import Reload
 from service.auth.authenticator import Authenticator
+from service.app.tooling import build_tools
 from service.auth.derive import Derived
 from service.auth.keys import KeyDoor
 from service.auth.sessions import Sessions
@@ -39,7 +40,6 @@ from service.auth.verified import Verified
 from service.errors import ending_of
 from service.limits import Gate
 from service.store.database import Database, open_database
-from service.tools import built_in
 from telemetry import log, names
 from telemetry.recorder import Recorder, microseconds
 from telemetry.sink import Guarded, guard
@@ -70,7 +70,7 @@ async def open_house(
     `base_url` is the model's API.
 
     Raises:
-        DatabaseError, UnknownSink, SettingsError: the service cannot start.
+        DatabaseError, UnknownSink, UnusableTool, SettingsError: the service cannot start.
     """
     async with AsyncExitStack() as rooms:
         model = _model(settings, base_url, rooms)
@@ -128,7 +128,7 @@ def build_turns(
             log.say(names.MODEL_UNPRICED, WARNING, model=name)
     agent = Agent(
         model,
-        built_in(),
+        build_tools(settings),
         prices,
         settings.model.max_tool_rounds,
         guards or Guards(on=False),

@@ -25,6 +25,8 @@ from service.audit.signing import configured_signer
 from service.cli import reach
 from service.errors import DatabaseError, JournalError
 from service.store.probe import file_of, probe
+from service.tools.installed import UnusableTool
+from service.tools.installed import load as load_tools
 from telemetry import providers
 from telemetry.sink import UnknownSink
 from telemetry.sink import load as load_sinks
@@ -81,7 +83,7 @@ def looked(name: str, look: Look) -> Finding:
     """What a look at a part says."""
     try:
         return Finding(name, "up", look())
-    except (Down, SettingsError, reach.Unreachable, UnknownSink) as error:
+    except (Down, SettingsError, reach.Unreachable, UnknownSink, UnusableTool) as error:
         return Finding(name, "down", str(error))
     except DatabaseError as error:
         return Finding(name, "down", error.detail)
@@ -99,6 +101,7 @@ def _looks(settings: Settings) -> Mapping[str, Look]:
 
 def _settings(loaded: Loaded) -> str:
     load_sinks(loaded.settings.sinks)
+    load_tools(loaded.settings)
     changed = sum(origin != "default" for origin in loaded.origins.values())
     return f"{loaded.settings.environment}; {changed} of {len(loaded.origins)} set"
 

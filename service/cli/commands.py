@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from config import SettingsError
-from service.cli import audit, check, keys, limits, migrate, serve, settings, simulate, trace, usage
+from service.cli import audit, check, keys, limits, migrate, serve, settings, simulate, tools, trace, usage
 from service.cli.asking import option
 from service.errors import InvalidRequest, ServiceError
+from service.tools.installed import UnusableTool
 from telemetry.providers import TelemetryError
 from telemetry.sink import UnknownSink
 
-COMMANDS = (serve, migrate, settings, check, keys, audit, usage, limits, trace, simulate)
+COMMANDS = (serve, migrate, settings, check, keys, audit, usage, limits, trace, tools, simulate)
 """Each adds a parser and sets `run` to a function of the arguments that returns the exit status."""
 
 WRONG_USE = 2
@@ -28,7 +29,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return given.run(given)
     except SettingsError as error:
         return _refuse(error.problems)
-    except (TelemetryError, UnknownSink, OSError) as error:
+    except (TelemetryError, UnknownSink, UnusableTool, OSError) as error:
         return _refuse((str(error),))
     except InvalidRequest as error:
         return _refuse([f"{option(each.field)}: {each.message}" for each in error.fields])

@@ -221,9 +221,12 @@ class Grant:
         verdict = await self._gate.store.decide(demand)
         return not verdict.denied or self._gate.refusing is Decision.OBSERVED
 
-    async def tool(self, name: str) -> None:
-        """Let the turn run a tool; raises ToolLimited where it was run too often."""
-        demand = None if self._gate.off else self._gate.rules.of_tool(self._caller, name)
+    async def tool(self, name: str, limit: int | None = None) -> None:
+        """Let the turn run a tool; raises ToolLimited where it was run too often.
+
+        `limit` is the tool's own, which holds where the settings name none for it.
+        """
+        demand = None if self._gate.off else self._gate.rules.of_tool(self._caller, name, limit)
         if demand is None:
             return
         verdict = await self._gate.store.decide(demand)

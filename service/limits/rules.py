@@ -3,7 +3,7 @@
 Refuses nothing: a limit that is not set makes no rule.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from config.settings import Limits
 from service.limits.demand import Demand, Kind, Part, Rule
@@ -27,6 +27,7 @@ class Rules:
 
     def __init__(self, limits: Limits, lease_ms: int) -> None:
         self.limits, self._lease_ms = limits, lease_ms
+        self._own: dict[str, int] = {}
 
     def of_address(self, address: str) -> Demand | None:
         """What is asked before anybody is known."""
@@ -49,9 +50,11 @@ class Rules:
         """What is asked for a model that a turn was not let in for; None where that model is not limited."""
         return self._of_one(caller, MODEL, model, (self.limits.models or {}).get(model))
 
-    def of_tool(self, caller: Caller, tool: str) -> Demand | None:
-        """What is asked for one call of a tool; None where that tool is not limited."""
-        return self._of_one(caller, TOOL, tool, (self.limits.tools or {}).get(tool))
+    def of_tool(self, caller: Caller, tool: str, own: int | None = None) -> Demand | None:
+        """What is asked for one call of a tool; None where neither the settings nor its `own` limit it."""
+        if own:
+            self._own[tool] = own  # so that it can be forgotten with the rest of what is counted
+        return self._of_one(caller, TOOL, tool, self._tools().get(tool))
 
     def _of_one(self, caller: Caller, name: str, subject: str, limit: int | None) -> Demand | None:
         if not limit:
@@ -78,9 +81,12 @@ class Rules:
             yield Part(rule=self._count(MODEL, limit), subject=f"{_user(caller)}{SEPARATOR}{model}")
 
     def _each(self, caller: Caller) -> Iterator[Part]:
-        for name, limits in ((MODEL, self.limits.models), (TOOL, self.limits.tools)):
-            for each, limit in (limits or {}).items():
+        for name, limits in ((MODEL, self.limits.models or {}), (TOOL, self._tools())):
+            for each, limit in limits.items():
                 yield Part(rule=self._count(name, limit), subject=f"{_user(caller)}{SEPARATOR}{each}")
+
+    def _tools(self) -> Mapping[str, int]:
+        return {**self._own, **(self.limits.tools or {})}
 
     def _tokens(self, caller: Caller, tokens: int) -> Iterator[Part]:
         if self.limits.tokens_per_minute:

@@ -164,3 +164,6 @@ def _call(name: str, numbers: list[Decimal]) -> Decimal:
     if not 1 <= len(numbers) <= function.most:
         raise ToolFailed(f"{name}() takes at least 1 number and at most {function.most}.")
     return function.apply(*numbers)
+
+
+TOOL = build()

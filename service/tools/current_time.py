@@ -66,3 +66,6 @@ def _find(zone: str) -> ZoneInfo:
         raise ToolFailed(
             "There is no such time zone; use an IANA name such as Europe/Berlin or UTC."
         ) from error
+
+
+TOOL = build()

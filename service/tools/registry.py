@@ -5,6 +5,8 @@ Refuses two tools of one name.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from msgspec import structs
+
 from service.tools.offer import Offer
 from service.tools.tool import Tool
 from telemetry.record import Caller
@@ -16,23 +18,41 @@ Source = Callable[[], Sequence[Tool]]
 class Registry:
     """The tools of one agent, in the order given; those of sources come after, and never replace one.
 
+    `roles` are the only ones whose model may use a tool it names, as far as the tool is for them.
+
     Raises:
         ValueError: A name is given twice, or arguments have no closed, finite schema.
     """
 
-    def __init__(self, tools: Iterable[Tool] = (), sources: Iterable[Source] = ()) -> None:
+    def __init__(
+        self,
+        tools: Iterable[Tool] = (),
+        sources: Iterable[Source] = (),
+        roles: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
         self._tools: dict[str, Tool] = {}
         self._sources = tuple(sources)
+        self._roles = {name: frozenset(some) for name, some in (roles or {}).items()}
         for tool in tools:
             if tool.name in self._tools:
                 raise ValueError(f"There are two tools named {tool.name!r}.")
             tool.definition()
-            self._tools[tool.name] = tool
+            self._tools[tool.name] = self._narrowed(tool)
 
     def offered_to(self, caller: Caller) -> Offer:
         """What this caller's model is offered now; it stays so for a whole turn."""
         return Offer(self._now(), caller.role)
 
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """All there are now, whoever may use them."""
+        return tuple(self._now().values())
+
     def _now(self) -> Mapping[str, Tool]:
-        come = {tool.name: tool for source in self._sources for tool in source()}
+        come = {tool.name: self._narrowed(tool) for source in self._sources for tool in source()}
         return {**self._tools, **{name: tool for name, tool in come.items() if name not in self._tools}}
+
+    def _narrowed(self, tool: Tool) -> Tool:
+        if (only := self._roles.get(tool.name)) is None:
+            return tool
+        return structs.replace(tool, roles=only if tool.roles is None else only & tool.roles)

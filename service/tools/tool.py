@@ -17,6 +17,12 @@ NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 """What the Messages API takes as a tool's name."""
 
 
+BUILT_IN = "built_in"
+"""The source of our own tools."""
+
+SECONDS = 10.0
+
+
 class Errand(Struct, frozen=True, kw_only=True):
     """What a tool is run for: who asked, in which turn, and which of its calls this is."""
 
@@ -46,6 +52,7 @@ class Tool(Struct, frozen=True, kw_only=True):
         effects: Whether it changes anything outside of the turn.
         approval: Whether somebody has to say yes to each call.
         alone: Whether it may not run beside others of the same round; None: where it has effects.
+        limit: Calls of one user within the window of limits; AGENT_RATE_LIMIT_TOOLS wins over it.
         source: Where it comes from: `built_in`, the name of a plug-in, or of an MCP server.
     """
 
@@ -53,12 +60,13 @@ class Tool(Struct, frozen=True, kw_only=True):
     description: str
     arguments: type[Struct] | Schema
     run: Run
-    seconds: float = 10.0
+    seconds: float = SECONDS
     roles: frozenset[str] | None = None
     effects: bool = False
     approval: bool = False
     alone: bool | None = None
-    source: str = "built_in"
+    limit: int | None = None
+    source: str = BUILT_IN
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):

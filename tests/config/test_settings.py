@@ -120,6 +120,7 @@ SAMPLES = [
     "memory://",
     "sqlite:///x",
     "A=1",
+    "a=A",
     "a" * 40,
     "whsec_" + "A" * 32,
     "10.0.0.1",

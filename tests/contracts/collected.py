@@ -68,6 +68,7 @@ def collect(folder: Path) -> Found:
         "AGENT_RATE_LIMIT_ROLES": LIMITS,
         "AGENT_MODELS": "claude-sonnet-5-5,no-price",
         "AGENT_SINKS": "audit,logs,metrics,clumsy",
+        "AGENT_TOOL_ROLES": "gone=CFO",
         "AGENT_TURN_TIMEOUT_MS": "5000",
         "AGENT_STREAM_RESUME_MS": "60000",
         "PYTHONPATH": str(folder / "site"),
@@ -326,6 +327,7 @@ def commands(service: Service, key_id: str) -> Iterator[tuple[str, Any]]:
     (row,) = service.rows()[:1]
     yield "settings", told(service, "settings")
     yield "check", told(service, "check")
+    yield "tools", told(service, "tools")
     yield "keys_list", told(service, "keys", "list")
     yield "keys_revoke", told(service, "keys", "revoke", key_id)
     yield "audit_list", told(service, "audit", "list", "--trace-id", row["traceId"])

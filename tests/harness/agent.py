@@ -146,7 +146,8 @@ class FakeGrant:
         self.models.append(name)
         return name not in self.without
 
-    async def tool(self, name: str) -> None:
+    async def tool(self, name: str, limit: int | None) -> None:
+        del limit
         self.tools.append(name)
         _or_raise(self.deny if isinstance(self.deny, ToolLimited) else None)
 

@@ -1,7 +1,6 @@
 """What others plug in, by entry points and the environment alone: sinks, exporters, samplers, a whole SDK."""
 
 import json
-import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +13,7 @@ from tests.harness.chat import ask, stream
 from tests.harness.otlp import Receiver
 from tests.harness.process import Process
 from tests.harness.service import PROGRAM, Service
+from tests.harness.site import install
 from tests.harness.telling import ending, told, total
 from tests.harness.tree import tree
 from tests.harness.waiting import wait
@@ -59,15 +59,7 @@ logger_provider:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A folder into which pip has installed the strangers' wheel."""
-    folder = tmp_path_factory.mktemp("site")
-    build = tmp_path_factory.mktemp("build")
-    for file in SOURCE.iterdir():
-        if file.is_file():
-            (build / file.name).write_bytes(file.read_bytes())
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
-    flags = ["--no-deps", "--no-build-isolation", "--target", str(folder)]
-    subprocess.run([*pip, *flags, str(build)], check=True, capture_output=True)
-    return folder
+    return install(SOURCE, tmp_path_factory.mktemp("plugin"))
 
 
 @pytest.fixture
@@ -130,6 +122,25 @@ def test_a_sink_that_is_chosen_and_not_installed_is_named(tmp_path):
         assert process._popen.wait(30) == 2
         process.kill()
         assert "diary, clumsy" in "\n".join(process.stderr)
+
+
+def test_a_tool_of_others_is_run_and_told_as_ours_are(plugged, receiver):
+    service = plugged(receiver, AGENT_TOOLS="note")
+    answer = ask(service, "[sim:tool] Write this down").json()
+    assert answer["toolsCalled"] == ["note"]
+    (noted,) = plugged.written(turn=answer["id"])
+    assert (noted["user"], list(noted)) == ("dev", ["noted", "turn", "user"])
+    spans = told(service, receiver, answer["id"])
+    assert "execute_tool note" in tree(receiver.wait_for_trace(answer["traceId"]), answer["traceId"])
+    assert spans.row["metadata"]["toolsCalled"] == spans.line["toolsCalled"] == ["note"]
+    assert [row["name"] for row in json.loads(service.cli("tools", "--json").stdout) if row["on"]] == ["note"]
+
+
+def test_a_tool_that_is_chosen_and_not_installed_stops_the_start(tmp_path):
+    with Process([*PROGRAM, "serve"], tmp_path, {"AGENT_PORT": "0", "AGENT_TOOLS": "note"}) as process:
+        assert process._popen.wait(30) == 2
+        process.kill()
+        assert "AGENT_TOOLS: no such tool: note" in "\n".join(process.stderr)
 
 
 def test_an_exporter_of_others_beside_otlp(plugged, receiver):

@@ -288,6 +288,18 @@ async def test_a_tool_has_a_number_for_each_user():
     await grant.tool("calculate")
 
 
+@pytest.mark.parametrize(("tools", "times"), [({}, 2), ({"other": 1}, 2), ({"mail": 3}, 3)], ids=str)
+async def test_a_tool_s_own_number_holds_where_the_settings_have_none(tools, times):
+    house = House(tools=tools)
+    grant = await house.admit()
+    for _ in range(times):
+        await grant.tool("mail", 2)
+    with pytest.raises(ToolLimited):
+        await grant.tool("mail", 2)
+    await house.gate.reset(ANN)
+    await grant.tool("mail", 2)
+
+
 async def test_rules_change_while_the_service_runs():
     house = House(roles={"CFO": 1})
     await house.admit()

@@ -9,6 +9,8 @@ from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 
+from service.tools import Errand, tool
+
 
 def write(**line):
     with Path(os.environ["STRANGER_FILE"]).open("a") as file:
@@ -56,6 +58,17 @@ class Clumsy:
 
     async def stop(self):
         raise OSError("still open")
+
+
+@tool(roles=["AUDITEE"], effects=True)
+def note(text: str, errand: Errand) -> str:
+    """Writes something down.
+
+    Args:
+        text: What.
+    """
+    write(noted=text, turn=errand.turn_id, user=errand.caller.user_id)
+    return "It is written."
 
 
 class Notebook(SpanExporter):
