@@ -240,6 +240,10 @@ def _across_models(readings: Mapping[str, Reading]) -> Iterator[str]:
     for each in readings["AGENT_MODEL_FALLBACKS"].value or ():
         if each not in allowed:
             yield f"AGENT_MODEL_FALLBACKS: {each} is none of AGENT_MODELS"
+    of_roles: Mapping[str, tuple[str, ...]] = readings["AGENT_ROLE_MODELS"].value or {}
+    for role, models in of_roles.items():
+        if unknown := [each for each in models if each not in allowed]:
+            yield f"AGENT_ROLE_MODELS: {', '.join(unknown)} of {role} is none of AGENT_MODELS"
 
 
 def _across_tokens(readings: Mapping[str, Reading]) -> Iterator[str]:

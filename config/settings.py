@@ -333,6 +333,14 @@ class Limits(Struct, frozen=True, kw_only=True):
             counts({}, MODEL_NAME, 1, 1000),
         ),
     ] = None
+    role_models: Annotated[
+        Mapping[str, tuple[str, ...]] | None,
+        Variable(
+            "AGENT_ROLE_MODELS",
+            "The only models of AGENT_MODELS that the roles it names may ask.",
+            choices("roles with their models, as GUEST=small,CFO=small|large", ROLE_NAME, MODEL_NAME),
+        ),
+    ] = None
     tools: Annotated[
         Mapping[str, int] | None,
         Variable(

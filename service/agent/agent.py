@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct, field
 
+from service.agent.choice import Choice
 from service.agent.cost import Prices
 from service.agent.guard import Guards
 from service.agent.model import Model
@@ -58,7 +59,9 @@ class Agent(Struct, frozen=True):
     guards: Guards = field(default_factory=Guards)
     fallbacks: tuple[str, ...] = ()
     seconds: float = float("inf")
+    choice: Choice = field(default_factory=Choice)
 
-    def instead_of(self, model: str) -> Sequence[str]:
-        """The models to ask where this one cannot answer."""
-        return [each for each in self.fallbacks if each != model]
+    def instead_of(self, model: str, caller: Caller | None) -> Sequence[str]:
+        """The models to ask where this one cannot answer, as far as the caller may."""
+        role = caller.role if caller else ""
+        return [each for each in self.fallbacks if each != model and self.choice.allows(role, each)]

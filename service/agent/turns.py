@@ -11,7 +11,7 @@ from functools import partial
 from logging import ERROR
 from typing import Protocol, cast
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from service.agent import worst
 from service.agent.agent import Agent, Offered
@@ -41,7 +41,7 @@ LEAD, LEAD_EACH = 0.2, 0.005
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """What a caller asks, decoded and valid."""
+    """What a caller asks, decoded and valid; `model` is empty where it names none."""
 
     message: str
     conversation_id: str
@@ -235,13 +235,14 @@ class Turns:
         await self._knock(turn, ask.address)
         caller = await ask.caller()
         turn.identified(caller)
-        question = ask.question()
+        question = self._chosen(caller, ask.question())
         turn.asked(
             conversation_id=question.conversation_id,
             model=question.model,
             query=question.message,
             streamed=question.streamed,
         )
+        self._agent.choice.require(caller.role, question.model)
         history = await self._hold(running, ask, caller, question)
         offered = self._agent.tools.offered_to(caller)
         prompt = self._prompt(question, history, offered)
@@ -249,6 +250,11 @@ class Turns:
         turn.admitted()
         self._keeping.require(ask.turn_id)
         return prompt, Means(offered, grant, caller)
+
+    def _chosen(self, caller: Caller, question: Question) -> Question:
+        """The question with the model that is asked, whether it names one or not."""
+        model = self._agent.choice.preferred(caller.role, question.model)
+        return structs.replace(question, model=model)
 
     async def _hold(
         self, running: RunningTurn, ask: Ask, caller: Caller, question: Question
@@ -270,7 +276,7 @@ class Turns:
 
     async def _limit(self, running: RunningTurn, turn: OpenTurn, caller: Caller, prompt: Prompt) -> Grant:
         def weigh() -> Need:
-            others = self._agent.instead_of(prompt.model)
+            others = self._agent.instead_of(prompt.model, caller)
             return worst.of_turn(prompt, self._agent.prices, self._agent.max_rounds, others)
 
         opening = turn.opening

@@ -17,6 +17,7 @@ from config.secret import Secret
 from config.settings import Settings
 from service.agent import meters as guards_meters
 from service.agent.agent import Agent
+from service.agent.choice import Choice
 from service.agent.cost import TABLE, Prices, PricesError
 from service.agent.guard import Guards
 from service.agent.keeping import Keeping
@@ -134,6 +135,7 @@ def build_turns(
         guards or Guards(on=False),
         settings.model.fallbacks,
         settings.model.turn_timeout_ms / 1000,
+        Choice(settings.model.name, lambda: gate.rules.limits.role_models or {}),
     )
     recorder = Recorder(sinks, ending_of, content=settings.telemetry_content)
     memory = Memory(database.conversations, microseconds)

@@ -108,7 +108,7 @@ class HttpAsk:
         return Question(
             message=body.message,
             conversation_id=str(body.conversation_id or ids.uuid7()),
-            model=body.model or self._settings.model.name,
+            model=body.model or "",
             max_tokens=body.max_tokens or self._settings.model.max_tokens,
             streamed=self.streamed(body.stream),
             continues=body.conversation_id is not None,

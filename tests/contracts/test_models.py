@@ -1,24 +1,24 @@
-"""What every model must do, whoever makes it: the vendor's API behind its SDK, or a script."""
+"""What every model must do, whoever makes it: a provider's API behind HTTP, or a script."""
 
 import asyncio
-from collections.abc import Iterator
-from functools import partial
+from contextlib import ExitStack
 
 import pytest
 
-from service.agent.anthropic import AnthropicModel
-from service.agent.model import Answering, ContentBegan, Counted, Prompt, TextPiece, ToolUse
-from service.agent.scripted import Pause, ScriptedModel, begin, say, use
+from service.agent.model import Answering, ContentBegan, Counted, Prompt, TextPiece
+from service.agent.silence import Times
 from service.errors import (
     ClientGone,
     UpstreamError,
     UpstreamFailed,
     UpstreamOverloaded,
     UpstreamRateLimited,
+    UpstreamTimeout,
     UpstreamUnreachable,
 )
-from service.simulator import build
-from tests.upstream import serve
+from telemetry.record import UsageSource
+from tests.contracts import models
+from tests.harness.waiting import wait
 
 CALCULATE = {
     "name": "calculate",
@@ -29,48 +29,42 @@ CALCULATE = {
         "required": ["expression"],
     },
 }
-HALF = (*begin(), ContentBegan(), TextPiece("You said"))
-WANTED = [ToolUse(f"c{number}", "calculate", {"expression": "6*7"}) for number in range(3)]
 
 
-def at(status, kind=UpstreamFailed, after=None):
-    return [kind("no", status=status, request_id="req_1", retry_after_ms=after)]
+@pytest.fixture(scope="module")
+def apis():
+    """Each API that answers over HTTP, by the name of the model that asks it."""
+    with ExitStack() as running:
+        yield {name: running.enter_context(api()) for name, api in models.APIS.items()}
 
 
-SCRIPTS = {
-    "[sim:text] hello": say("You said: ", "hello", "."),
-    "[sim:tool]": use(WANTED[0]),
-    "[sim:tools3]": use(*WANTED),
-    "[sim:refuse] hello": say("You", stop_reason="refusal"),
-    "[sim:stall]": (*begin(), Pause(lambda: asyncio.Event().wait())),
-    "[sim:429]": at(429, UpstreamRateLimited),
-    "[sim:429-after:7]": at(429, UpstreamRateLimited, 7_000),
-    "[sim:529]": at(529, UpstreamOverloaded),
-    "[sim:cut] hello": (*HALF, *at(200, UpstreamUnreachable)),
-    "[sim:error-event] hello": (*HALF, *at(200, UpstreamOverloaded)),
-    "[sim:truncate] hello": (*HALF, *at(200)),
-    "[sim:bad-json] hello": (*HALF, *at(200)),
-} | {f"[sim:{status}]": at(status) for status in (400, 401, 402, 403, 404, 413, 500, 503)}
-"""What a model is asked, in the simulator's words, and the script that is the same."""
-
-Played = partial[ScriptedModel]
+@pytest.fixture(params=models.NAMES)
+async def model_for(request, apis):
+    """Make a model that answers this question."""
+    if request.param == "scripted":
+        yield models.scripted
+        return
+    broken = request.getfixturevalue("broken_call")
+    async with (
+        models.asking(request.param, apis[request.param].url) as model,
+        models.asking("anthropic", broken) as other,
+    ):
+        canned = request.param == "anthropic"
+        yield lambda question: other if canned and question == models.BAD_ARGUMENTS else model
 
 
-@pytest.fixture(scope="session")
-def upstream() -> Iterator[str]:
-    with serve(build()) as url:
+@pytest.fixture(scope="module")
+def broken_call():
+    with models.broken_call() as url:
         yield url
 
 
-@pytest.fixture(params=["anthropic", "scripted"])
-async def model_for(request):
-    """Make a model that answers this question."""
-    if request.param == "scripted":
-        yield lambda question: ScriptedModel(SCRIPTS[question], say("You said so."))
-        return
-    model = AnthropicModel("any", request.getfixturevalue("upstream"))
-    yield lambda _: model
-    await model.aclose()
+@pytest.fixture(params=list(models.APIS))
+async def over_http(request):
+    """A model and the API that answers it alone, both of this test's own."""
+    with models.APIS[request.param]() as api:
+        async with models.asking(request.param, api.url, Times(first=0.4, between=0.4)) as model:
+            yield model, api
 
 
 async def ask(model, *messages, tools=(CALCULATE,)):
@@ -114,9 +108,11 @@ async def test_tokens_are_counted_at_the_beginning_and_the_end(model_for):
     pieces, _ = await ask(model_for(question), user(question))
     counted = [piece.usage for piece in pieces if isinstance(piece, Counted)]
     first, last = counted[0], counted[-1]
-    assert first.input_tokens == last.input_tokens > 0
+    assert first.input_tokens > 0 < last.input_tokens
     assert first.output_tokens < last.output_tokens
     assert isinstance(pieces[-1], Counted)
+    sources = [piece.source for piece in pieces if isinstance(piece, Counted)]
+    assert (sources[0], sources[-1]) == (UsageSource.ESTIMATED, UsageSource.REPORTED)
 
 
 @pytest.mark.parametrize(("question", "count"), [("[sim:tool]", 1), ("[sim:tools3]", 3)])
@@ -129,6 +125,14 @@ async def test_tools_that_are_wanted_are_blocks_of_the_reply(model_for, question
     assert [use.arguments for use in reply.tool_uses] == [{"expression": "6*7"}] * count
     assert reply.stop_reason == "tool_use"
     assert kinds(pieces).count(ContentBegan) == count
+
+
+async def test_arguments_that_are_no_json_are_none_and_the_block_can_be_given_back(model_for):
+    _, reply = await ask(model_for(models.BAD_ARGUMENTS), user(models.BAD_ARGUMENTS))
+    (wanted,) = reply.tool_uses
+    assert (wanted.name, wanted.arguments) == ("calculate", None)
+    assert wanted.call_id
+    assert [block["input"] for block in reply.content if block["type"] == "tool_use"] == [{}]
 
 
 async def test_content_can_be_given_back(model_for):
@@ -205,3 +209,51 @@ async def test_what_a_listener_raises_is_not_the_models_fault(model_for, error):
 async def test_it_has_an_address(model_for):
     host, port = model_for("[sim:tool]").address
     assert (type(host), type(port)) == (str, int)
+
+
+async def test_it_names_its_provider(model_for):
+    assert model_for("[sim:tool]").provider in models.NAMES
+
+
+async def test_a_silence_is_one_of_our_errors(over_http):
+    model, api = over_http
+    pieces, error = await ask(model, user("[sim:stall]"))
+    assert (type(error), error.status, error.transient) == (UpstreamTimeout, 200, True)
+    assert [piece.source for piece in pieces if isinstance(piece, Counted)][-1] is UsageSource.ESTIMATED
+    await asyncio.to_thread(wait, lambda: api.left() == 1)
+
+
+async def test_whoever_is_cancelled_closes_the_connection(over_http):
+    model, api = over_http
+    asking = asyncio.create_task(ask(model, user("[sim:stall]")))
+    await asyncio.to_thread(wait, lambda: api.asked() == 1)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.to_thread(wait, lambda: api.left() == 1)
+
+
+@pytest.mark.parametrize("marker", ["429", "500", "503", "529", "cut", "error-event", "truncate"])
+async def test_nothing_is_asked_again_from_inside(over_http, marker):
+    model, api = over_http
+    _, error = await ask(model, user(f"[sim:{marker}] hello"))
+    assert isinstance(error, UpstreamError)
+    assert api.asked() == 1
+
+
+@pytest.mark.parametrize(
+    ("marker", "transient"),
+    [("400", False), ("401", False), ("403", False), ("404", False), ("413", False)]
+    + [(marker, True) for marker in ("429", "500", "503", "529", "cut", "error-event")],
+)
+async def test_an_error_says_whether_it_may_pass(over_http, marker, transient):
+    model, _ = over_http
+    _, error = await ask(model, user(f"[sim:{marker}] hello"))
+    assert error.transient is transient
+
+
+@pytest.mark.parametrize("name", list(models.MODELS))
+async def test_an_api_that_is_not_there_is_one_of_our_errors(name):
+    async with models.asking(name, "http://127.0.0.1:9") as model:
+        pieces, error = await ask(model, user("hello"))
+    assert (type(error), error.status, error.transient, pieces) == (UpstreamUnreachable, None, True, [])

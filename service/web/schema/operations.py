@@ -54,6 +54,7 @@ KNOWN = (
 
 CHAT = (
     *KNOWN,
+    Code.FORBIDDEN,
     Code.NOT_FOUND,
     Code.REQUEST_TIMEOUT,
     Code.CONFLICT,

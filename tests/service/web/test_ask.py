@@ -45,7 +45,7 @@ def test_a_bare_question_has_our_defaults():
     question = ask_of().question()
     assert (question.message, question.model, question.max_tokens, question.streamed) == (
         "hi",
-        "m1",
+        "",
         100,
         False,
     )
