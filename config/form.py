@@ -102,6 +102,20 @@ def listed(expected: str, pattern: str) -> Form[tuple[str, ...]]:
     return Form(expected=expected, read=read, show=",".join)
 
 
+def numbers(least: int, most: int) -> Form[frozenset[int]]:
+    """Distinct whole numbers between commas; blanks around one do not count."""
+
+    def read(given: str) -> frozenset[int]:
+        return frozenset(_distinct([whole(least, most).read(item.strip(" ")) for item in given.split(",")]))
+
+    def show(value: frozenset[int]) -> str:
+        return ",".join(map(str, sorted(value)))
+
+    return Form(
+        expected=f"distinct whole numbers from {least} to {most} between commas", read=read, show=show
+    )
+
+
 def networks() -> Form[tuple[str, ...]]:
     """Distinct IP addresses and networks between commas; blanks around one do not count."""
 
@@ -205,7 +219,7 @@ def _within(number: N, least: float, most: float) -> N:
     return number
 
 
-def _distinct(items: list[str]) -> list[str]:
+def _distinct(items: list[T]) -> list[T]:
     if len(set(items)) < len(items):
         raise ValueError
     return items

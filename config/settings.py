@@ -18,6 +18,7 @@ from config.form import (
     listed,
     located,
     networks,
+    numbers,
     one_of,
     switch,
     text,
@@ -40,6 +41,7 @@ Algorithm = Literal["HS256", "EdDSA", "ES256", "RS256"]
 
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}"
 ROLE_NAME = r"[A-Z][A-Z0-9_]{0,31}"
+HOST_NAME = r"(?:\*\.)?[a-z0-9.:_-]{1,253}"
 TOOL_NAME = r"[A-Za-z0-9_-]{1,128}"
 PRINTABLE = r"[!-~]{1,1024}"
 SIGNED_BY = r"whsec_(?:[A-Za-z0-9+/]{4}){8,21}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
@@ -550,6 +552,23 @@ class Logs(Struct, frozen=True, kw_only=True):
     ] = True
 
 
+class FetchUrl(Struct, frozen=True, kw_only=True):
+    """The tool fetch_url."""
+
+    hosts: Annotated[
+        tuple[str, ...],
+        Variable(
+            "AGENT_FETCH_URL_HOSTS",
+            "The only hosts pages are fetched from, *.example.org for all below one; unset: any public one.",
+            listed("distinct host names between commas, in lower case", HOST_NAME),
+        ),
+    ] = ()
+    ports: Annotated[
+        frozenset[int],
+        Variable("AGENT_FETCH_URL_PORTS", "The only ports that pages are fetched from.", numbers(1, 65535)),
+    ] = frozenset({80, 443})
+
+
 class Jwt(Struct, frozen=True, kw_only=True):
     """Tokens that others issue."""
 
@@ -733,5 +752,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     audit: Audit = Audit()
     logs: Logs = Logs()
     alerts: Alerts = Alerts()
+    fetch_url: FetchUrl = FetchUrl()
     jwt: Jwt = Jwt()
     tools: Tools = Tools()

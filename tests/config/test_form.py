@@ -12,6 +12,7 @@ from config.form import (
     listed,
     located,
     networks,
+    numbers,
     one_of,
     switch,
     text,
@@ -252,3 +253,17 @@ def test_networks_read(given_text):
 def test_networks_refuse(given_text):
     with pytest.raises(ValueError):  # noqa: PT011 - as above
         networks().read(given_text)
+
+
+@pytest.mark.parametrize("given_text", ["80", "443,80", "80, 443"])
+def test_numbers_read(given_text):
+    form = numbers(1, 65535)
+    read = form.read(given_text)
+    assert read == {int(each) for each in given_text.split(",")}
+    assert form.read(form.show(read)) == read
+
+
+@pytest.mark.parametrize("given_text", ["", ",", "80,", "80,80", "0", "65536", "80;443", "+80", "8 0"])
+def test_numbers_refuse(given_text):
+    with pytest.raises(ValueError):  # noqa: PT011 - as above
+        numbers(1, 65535).read(given_text)
