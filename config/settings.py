@@ -366,19 +366,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     budgets: Budgets = Budgets()
 
 
-class Streams(Struct, frozen=True, kw_only=True):
-    """Answers on their way to a client."""
-
-    keepalive_ms: Annotated[
-        int,
-        Variable(
-            "AGENT_STREAM_KEEPALIVE_MS",
-            "Silence after which a stream says that it is alive, in milliseconds.",
-            whole(100, 3_600_000),
-        ),
-    ] = 15_000
-    resume_ms: Annotated[
-        int,
 class Tools(Struct, frozen=True, kw_only=True):
     """What the model may do besides talking."""
 
@@ -408,6 +395,19 @@ class Tools(Struct, frozen=True, kw_only=True):
     ] = 32
 
 
+class Streams(Struct, frozen=True, kw_only=True):
+    """Answers on their way to a client."""
+
+    keepalive_ms: Annotated[
+        int,
+        Variable(
+            "AGENT_STREAM_KEEPALIVE_MS",
+            "Silence after which a stream says that it is alive, in milliseconds.",
+            whole(100, 3_600_000),
+        ),
+    ] = 15_000
+    resume_ms: Annotated[
+        int,
         Variable(
             "AGENT_STREAM_RESUME_MS",
             "How long a stream goes on, and is kept, for a client that lost it, in milliseconds; 0: not "
