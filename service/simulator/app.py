@@ -5,12 +5,14 @@ Refuses other paths, other methods and requests without a key, in the API's own 
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
 
 import msgspec
 
 from service.errors import ClientGone
 from service.simulator import markers
 from service.simulator.answers import question_text
+from service.simulator.cache import Cache, Clock
 from service.simulator.delivery import deliver
 from service.simulator.error import ApiError
 from service.simulator.exchange import Exchange, Receive, Scope, Send, Served
@@ -23,13 +25,14 @@ KEPT = 1_000
 
 
 class Simulator:
-    """A protocol-accurate Messages API; an ASGI application.
+    """A protocol-accurate Messages API; an ASGI application. `clock` tells how old cached prompts are.
 
     `active` counts the requests under way.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = monotonic) -> None:
         self._served: deque[Served] = deque(maxlen=KEPT)
+        self._cache = Cache(clock)
         self.active = 0
 
     @property
@@ -50,17 +53,23 @@ class Simulator:
     async def _serve(self, exchange: Exchange) -> None:
         self.active += 1
         try:
-            await _answer(exchange)
+            await self._answer(exchange)
         except ClientGone:
             exchange.note(disconnected=True)
         finally:
             self.active -= 1
             self._served.append(exchange.served)
 
+    async def _answer(self, exchange: Exchange) -> None:
+        try:
+            await _route(exchange)(exchange, self._cache)
+        except ApiError as error:
+            await exchange.refuse(error)
 
-def build() -> Simulator:
+
+def build(clock: Clock = monotonic) -> Simulator:
     """Make a simulator with no past."""
-    return Simulator()
+    return Simulator(clock)
 
 
 async def _live(receive: Receive, send: Send) -> None:
@@ -70,28 +79,23 @@ async def _live(receive: Receive, send: Send) -> None:
         await send({"type": f"{kind}.complete"})
 
 
-async def _answer(exchange: Exchange) -> None:
-    try:
-        await _route(exchange)(exchange)
-    except ApiError as error:
-        await exchange.refuse(error)
-
-
-async def _greet(exchange: Exchange) -> None:
+async def _greet(exchange: Exchange, cache: Cache) -> None:
+    del cache
     await exchange.answer(200, msgspec.json.encode({"service": "simulator", "api": "/v1/messages"}))
 
 
-async def _create(exchange: Exchange) -> None:
+async def _create(exchange: Exchange, cache: Cache) -> None:
     exchange.require_key()
     request = decode(await exchange.body(), Question)
     exchange.note(model=request.model, stream=request.stream)
     review(request)
     script = markers.read(question_text(request))
     exchange.note(markers=script.markers)
-    await deliver(exchange, request, script)
+    await deliver(exchange, request, script, cache)
 
 
-async def _count(exchange: Exchange) -> None:
+async def _count(exchange: Exchange, cache: Cache) -> None:
+    del cache
     exchange.require_key()
     request = decode(await exchange.body(), Count)
     exchange.note(model=request.model)
@@ -99,7 +103,7 @@ async def _count(exchange: Exchange) -> None:
     await exchange.answer(200, msgspec.json.encode({"input_tokens": measure(request).input}))
 
 
-Handler = Callable[[Exchange], Awaitable[None]]
+Handler = Callable[[Exchange, Cache], Awaitable[None]]
 ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/": {"GET": _greet, "HEAD": _greet},
     "/v1/messages": {"POST": _create},

@@ -9,6 +9,7 @@ import msgspec
 
 from service.simulator import answers
 from service.simulator.answers import Answer
+from service.simulator.cache import Cache
 from service.simulator.error import ApiError
 from service.simulator.exchange import Exchange
 from service.simulator.markers import Script
@@ -17,8 +18,8 @@ from service.simulator.reply import Reply, reply_to
 from service.simulator.stream import frames, message_body
 
 
-async def deliver(exchange: Exchange, request: Question, script: Script) -> None:
-    """Answer a question by its script.
+async def deliver(exchange: Exchange, request: Question, script: Script, cache: Cache) -> None:
+    """Answer a question by its script; what is refused leaves nothing in the cache.
 
     Raises:
         ApiError: where the script asks for an HTTP error.
@@ -26,11 +27,12 @@ async def deliver(exchange: Exchange, request: Question, script: Script) -> None
     """
     answer = answers.answer(request, script)
     fault = "" if answer.calls else script.fault
-    reply = reply_to(request, _bend(answer, fault, stream=request.stream))
     if not request.stream or (fault and script.status):
         await exchange.pause(script.slow_ms / 1000)
     if fault and script.status:
         raise _error(script.status, script, request)
+    given = cache.take(request, exchange.account)
+    reply = reply_to(request, _bend(answer, fault, stream=request.stream), given)
     if request.stream:
         await _stream(exchange, reply, fault, script.slow_ms / 1000)
     else:

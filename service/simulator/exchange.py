@@ -65,10 +65,15 @@ class Exchange:
         Raises:
             ApiError: 401.
         """
+        if not self.account:
+            raise ApiError(401, "x-api-key header is required")
+
+    @property
+    def account(self) -> str:
+        """The key that it brings; empty where it brings none."""
         scheme, _, token = self._headers.get("authorization", "").partition(" ")
         bearer = token.strip() if scheme.lower() == "bearer" else ""
-        if not bearer and not self._headers.get("x-api-key", "").strip():
-            raise ApiError(401, "x-api-key header is required")
+        return self._headers.get("x-api-key", "").strip() or bearer
 
     async def body(self) -> bytes:
         """Read the whole body.

@@ -31,6 +31,10 @@ class Block(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tool_use_id: str | None = None
     content: "str | list[Block] | dict[str, Any] | None" = None
     is_error: bool | None = None
+    source: Any = None
+    thinking: str | None = None
+    signature: str | None = None
+    data: str | None = None
     cache_control: CacheControl | None = None
 
     @property

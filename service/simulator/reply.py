@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from service.simulator.answers import Answer
 from service.simulator.messages import Question
-from service.simulator.usage import CHARACTERS_PER_TOKEN, Tokens, measure, output_tokens
+from service.simulator.prefix import CHARACTERS_PER_TOKEN
+from service.simulator.usage import Tokens, measure, output_tokens
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -32,8 +33,8 @@ class Reply(Struct, frozen=True, kw_only=True):
         return {"type": "refusal", "category": None, "explanation": "The message asked for it: [sim:refuse]."}
 
 
-def reply_to(request: Question, answer: Answer) -> Reply:
-    """Build the reply, cut to what the request allows."""
+def reply_to(request: Question, answer: Answer, given: Tokens | None = None) -> Reply:
+    """Build the reply, cut to what the request allows; `given` is its input, where some of it is cached."""
     allowed = _within_tokens(_before_stop(answer, request.stop_sequences), request.max_tokens)
     return Reply(
         id=f"msg_{uuid4().hex[:24]}",
@@ -41,7 +42,7 @@ def reply_to(request: Question, answer: Answer) -> Reply:
         content=_content(allowed),
         stop_reason=allowed.stop_reason,
         stop_sequence=allowed.stop_sequence,
-        tokens=measure(request, allowed),
+        tokens=msgspec.structs.replace(given or measure(request), output=output_tokens(allowed)),
     )
 
 

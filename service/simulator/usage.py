@@ -10,8 +10,7 @@ from msgspec import Struct
 
 from service.simulator.answers import Answer
 from service.simulator.messages import Count
-
-CHARACTERS_PER_TOKEN = 4
+from service.simulator.prefix import places, tokens_of
 
 
 class Tokens(Struct, frozen=True, kw_only=True):
@@ -21,10 +20,10 @@ class Tokens(Struct, frozen=True, kw_only=True):
     """
 
     uncached: int
-    written: int
-    written_1h: int
-    read: int
-    output: int
+    written: int = 0
+    written_1h: int = 0
+    read: int = 0
+    output: int = 0
 
     @property
     def input(self) -> int:
@@ -32,28 +31,13 @@ class Tokens(Struct, frozen=True, kw_only=True):
         return self.uncached + self.written + self.read
 
 
-def tokens_of(text: str | bytes) -> int:
-    """Estimate the tokens of a text, rounded up."""
-    return -(-len(text) // CHARACTERS_PER_TOKEN)
+def measure(request: Count) -> Tokens:
+    """Estimate a request's input, where nothing of it is cached.
 
-
-def measure(request: Count, answer: Answer | None = None) -> Tokens:
-    """Estimate what a request and its answer use.
-
-    System prompt and tools are the cached prefix: written by the first call of a conversation (one
-    without an assistant message yet), read by every later one. It is written for an hour where one of
-    its parts asks for that.
+    Raises:
+        ApiError: 400, over its breakpoints.
     """
-    prefix = _prefix_tokens(request)
-    read = prefix if any(message.role == "assistant" for message in request.messages) else 0
-    written = prefix - read
-    return Tokens(
-        uncached=max(1, tokens_of(msgspec.json.encode(request.messages))),
-        written=written,
-        written_1h=written if _lasts_an_hour(request) else 0,
-        read=read,
-        output=output_tokens(answer) if answer else 0,
-    )
+    return Tokens(uncached=max(1, places(request, "")[-1].tokens))
 
 
 def output_tokens(answer: Answer) -> int:
@@ -78,14 +62,3 @@ def usage_body(tokens: Tokens) -> dict[str, Any]:
         "service_tier": "standard",
         "inference_geo": "global",
     }
-
-
-def _prefix_tokens(request: Count) -> int:
-    system = request.system if isinstance(request.system, str) else msgspec.json.encode(request.system)
-    return tokens_of(system) + sum(tokens_of(msgspec.json.encode(tool)) for tool in request.tools)
-
-
-def _lasts_an_hour(request: Count) -> bool:
-    blocks = request.system if isinstance(request.system, list) else []
-    marked = (part.cache_control for part in (*blocks, *request.tools))
-    return any(control is not None and control.ttl == "1h" for control in marked)

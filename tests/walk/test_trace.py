@@ -144,6 +144,7 @@ def test_the_span_of_the_turn_says_all_that_the_contract_promises(service, recei
         "parley.turn.id": answer["id"],
         "parley.turn.outcome": "answered",
         "parley.tools.called": ["calculate"],
+        "parley.cost.saved_usd_micros": 0,
         "parley.cost.usd_micros": round(answer["cost"] * 1_000_000),
         "parley.audit.id": answer["id"],
         "parley.usage.source": "reported",

@@ -88,8 +88,9 @@ async def test_a_tool_goes_round(ask, text, expressions):
     second = await again()
     assert second.stop_reason == "end_turn"
     assert text_of(second).count("calculate returned 84.") == len(expressions)
-    assert (first.usage.cache_read_input_tokens, second.usage.cache_creation_input_tokens) == (0, 0)
-    assert first.usage.cache_creation_input_tokens == second.usage.cache_read_input_tokens > 0
+    for usage in (first.usage, second.usage):  # nobody asked for a cache
+        assert (usage.cache_read_input_tokens, usage.cache_creation_input_tokens) == (0, 0)
+    assert second.usage.input_tokens > first.usage.input_tokens
 
 
 async def test_a_fault_waits_for_the_tools(ask):
@@ -168,7 +169,7 @@ async def test_both_forms_use_the_same(client, text):
     ]
     assert first.usage.to_dict() == second.usage.to_dict()
     assert first.usage.output_tokens > 1
-    assert first.usage.cache_creation.ephemeral_5m_input_tokens == first.usage.cache_creation_input_tokens > 0
+    assert first.usage.input_tokens > 1
 
 
 async def collect(client, text):

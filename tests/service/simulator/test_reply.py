@@ -85,7 +85,7 @@ def test_message_start_holds_the_input_and_a_placeholder():
     start = events(frames(reply(system="be brief"), "", "req_1"))[0][1]["message"]
     assert (start["content"], start["stop_reason"]) == ([], None)
     assert start["usage"]["output_tokens"] == 1
-    assert start["usage"]["cache_creation_input_tokens"] == 2
+    assert start["usage"]["input_tokens"] == 11
 
 
 def test_message_delta_holds_the_whole_usage():
@@ -157,26 +157,19 @@ LATER = [
 ]
 
 
-def test_the_prefix_is_written_by_the_first_call_and_read_by_later_ones():
-    first = measure(question(system="be brief", tools=[TOOL]))
-    later = measure(question(system="be brief", tools=[TOOL], messages=LATER))
-    assert first.written == later.read > 2
-    assert first.read == later.written == 0
-    assert later.uncached > first.uncached
-    assert first.input == first.written + first.uncached
+def test_the_tokens_of_a_prompt_are_those_of_its_parts():
+    alone, more = measure(question()), measure(question(system="be brief", tools=[TOOL], messages=LATER))
+    tool = -(-len(json.dumps(TOOL, separators=(",", ":"))) // 4)
+    text = len(json.dumps(LATER, separators=(",", ":")))
+    assert (alone.input, more.input) == (9, 2 + tool + -(-text // 4))
+    assert (alone.written, alone.read) == (0, 0)
 
 
-def test_without_a_prefix_nothing_is_cached():
-    tokens = measure(question())
-    assert (tokens.written, tokens.read) == (0, 0)
-
-
-@pytest.mark.parametrize(("ttl", "hour"), [("1h", True), ("5m", False)])
-def test_the_prefix_is_kept_for_as_long_as_asked(ttl, hour):
-    system = [{"type": "text", "text": "be brief", "cache_control": {"type": "ephemeral", "ttl": ttl}}]
-    tokens = measure(question(system=system))
-    assert tokens.written_1h == (tokens.written if hour else 0)
-    assert tokens.written > 0
+def test_a_text_counts_like_the_block_it_is_short_for():
+    block = [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]
+    assert measure(question(messages=block)) == measure(question())
+    system = [{"type": "text", "text": "be brief"}]
+    assert measure(question(system=system)) == measure(question(system="be brief"))
 
 
 def test_no_answer_is_without_tokens():
