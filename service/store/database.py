@@ -21,8 +21,10 @@ from service.store.feedback import FeedbackStore
 from service.store.holds import Holds
 from service.store.idempotency import IdempotencyStore
 from service.store.keys import KeyStore
+from service.store.leases import ConversationLeases
 from service.store.migration import read_migrations
 from service.store.opening import Opening
+from service.store.plain import seal_plain
 from service.store.postgres.engine import PoolEngine, open_pool
 from service.store.postgres.location import is_server, location_of
 from service.store.postgres.migrate import migrate as migrate_server
@@ -51,6 +53,7 @@ class Database:
         self.audit = AuditStore(engine, vault)
         self.keys = KeyStore(engine)
         self.conversations = ConversationStore(engine, vault)
+        self.leases = ConversationLeases(engine)
         self.idempotency = IdempotencyStore(engine)
         self.sessions = SessionStore(engine)
         self.questions = Questions(engine)
@@ -119,6 +122,7 @@ async def open_database(
         database = Database(engine, vault)
         await database.ping()
         await import_unsealed(engine, database.audit)
+        await seal_plain(engine, vault)
     except BaseException:
         await engine.close()
         raise

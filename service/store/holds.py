@@ -24,7 +24,9 @@ LIST = QueryString("SELECT user_id, reason, placed_at FROM audit_hold ORDER BY p
 RELEASE = "DELETE FROM audit_hold WHERE user_id = {} RETURNING user_id"
 HIDDEN = "SELECT id FROM conversation WHERE user_id = {} AND hidden_at IS NOT NULL"
 TURNS = f"DELETE FROM conversation_turn WHERE conversation_id IN ({HIDDEN})"  # noqa: S608 - our own words
-TITLES = "UPDATE conversation SET title = '' WHERE user_id = {} AND hidden_at IS NOT NULL"
+TITLES = (
+    "UPDATE conversation SET title = '', sealed_title = NULL WHERE user_id = {} AND hidden_at IS NOT NULL"
+)
 
 Tell = Callable[[str], AuditRow]
 """The event of a hold, by the random id of the user it is on."""

@@ -110,7 +110,10 @@ class ApiKey(Table, tablename="api_key"):
 
 
 class Conversation(Table, tablename="conversation"):
-    """One user's conversation; a hidden one has no title and no turns, and its id stays taken."""
+    """One user's conversation; a hidden one has no title and no turns, and its id stays taken.
+
+    `title` is empty where `sealed_title` has it.
+    """
 
     id = Text(primary_key=True)
     user_id = Text()
@@ -118,10 +121,14 @@ class Conversation(Table, tablename="conversation"):
     created_at = BigInt()
     updated_at = BigInt()
     hidden_at = BigInt(null=True)
+    sealed_title = Bytea(null=True)
 
 
 class ConversationTurn(Table, tablename="conversation_turn"):
-    """One answered turn of a conversation; `messages` is JSON text in the Messages API's form."""
+    """One answered turn of a conversation; `messages` is JSON text in the Messages API's form.
+
+    It is empty where `sealed` has it.
+    """
 
     turn_id = Text(primary_key=True)
     conversation_id = Text()
@@ -130,6 +137,16 @@ class ConversationTurn(Table, tablename="conversation_turn"):
     messages = Text()
     asked_at = BigInt()
     answered_at = BigInt()
+    sealed = Bytea(null=True)
+    tokens = BigInt(null=True)
+
+
+class ConversationLease(Table, tablename="conversation_lease"):
+    """In which conversation a turn runs, and until when others wait for it; `id` is a hash of both names."""
+
+    id = Text(primary_key=True)
+    holder = Text()
+    expires_at = BigInt()
 
 
 class IdempotencyClaim(Table, tablename="idempotency_claim"):
@@ -231,6 +248,7 @@ TABLES: tuple[type[Table], ...] = (
     ApiKey,
     Conversation,
     ConversationTurn,
+    ConversationLease,
     IdempotencyClaim,
     RevokedSession,
     BudgetLedger,

@@ -31,6 +31,7 @@ KEPT = MappingProxyType(
         "audit_quarantine": ADD,
         "conversation": ALL,
         "conversation_turn": ALL,
+        "conversation_lease": ALL,
         "idempotency_claim": ALL,
         "revoked_session": ALL,
         "api_key": ALL,

@@ -48,7 +48,7 @@ def test_people_are_forgotten_and_their_keys_are_said_to_go(parley, lived, tmp_p
     ]
     assert subjects(lived) == {EVE.name}
     assert not found_in_files((tmp_path / "var").iterdir()) & (ANN.words | BOB.words)
-    assert found_in_files((tmp_path / "var").iterdir()) >= EVE.words
+    assert found_in_files((tmp_path / "var").iterdir()) >= EVE.clear
 
 
 @pytest.mark.usefixtures("lived")

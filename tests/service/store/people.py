@@ -30,7 +30,12 @@ class Person(Struct, frozen=True):
 
     @property
     def words(self) -> set[bytes]:
-        return found_in("\n".join((self.name, *self.texts, self.said, self.answered)).encode())
+        return self.clear | found_in(self.said.encode())
+
+    @property
+    def clear(self) -> set[bytes]:
+        """Those that a database holds in clear: what was said in conversations it never does."""
+        return found_in("\n".join((self.name, *self.texts, self.answered)).encode())
 
 
 def people(count: int, seed: int) -> list[Person]:
@@ -68,12 +73,10 @@ def rows_of(person: Person, at: int = CREATED_AT) -> list[Row]:
     ]
 
 
-async def live(database: Database, person: Person) -> None:
-    """Leave a record of every kind."""
-    name, short = person.name, person.name[:6]
-    await database.audit.append(rows_of(person))
-    await database.audit.quarantine(Row(id=f"q-{short}", actor_id=name), "refused", person.said.encode())
-    turn = KeptTurn(
+def turn_of(person: Person) -> KeptTurn:
+    """What was said in a conversation."""
+    short = person.name[:6]
+    return KeptTurn(
         turn_id=f"t-{short}",
         conversation_id=f"c-{short}",
         position=1,
@@ -82,6 +85,14 @@ async def live(database: Database, person: Person) -> None:
         asked_at=CREATED_AT,
         answered_at=CREATED_AT + 1,
     )
+
+
+async def live(database: Database, person: Person) -> None:
+    """Leave a record of every kind."""
+    name, short = person.name, person.name[:6]
+    await database.audit.append(rows_of(person))
+    await database.audit.quarantine(Row(id=f"q-{short}", actor_id=name), "refused", person.said.encode())
+    turn = turn_of(person)
     await database.conversations.keep(name, person.said, turn)
     claim = {"turn_id": turn.turn_id, "now": CREATED_AT, "until": CREATED_AT * 2}
     await database.idempotency.claim(name, "once", body_digest="d", **claim)
