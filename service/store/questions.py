@@ -120,6 +120,7 @@ PAGE = (
     "ORDER BY page.moment DESC, page.place DESC"
 )
 """The page first, from the tables and their indexes; only then the view, for its rows alone."""
+COUNT = "SELECT COUNT(*) AS found FROM (SELECT 1 FROM {} WHERE {} LIMIT {}) AS some"
 FOUND = "SELECT {} AS place, {} AS moment FROM {} WHERE {}"
 SET_APART = MappingProxyType({"sqlite": "{}", "postgres": "SELECT place, moment FROM ({} OFFSET 0) AS found"})
 """Few by their words: PostgreSQL would go through all events in their order until it has a page of them."""
@@ -164,6 +165,13 @@ class Questions:
         kept = rows[:limit]
         last = (int(kept[-1]["moment"]), int(kept[-1]["place"])) if len(rows) > limit else None
         return Page(tuple(map(event_of, kept)), last)
+
+    async def count(self, filters: Filters, most: int) -> int:
+        """How many events these filters mean, counted up to `most`."""
+        known, often = await self._known(filters), await self._often(filters)
+        meant = where(known, self._engine.engine_type, often=often)
+        (row,) = await self._engine.ask(QueryString(COUNT, source_of(known).tables, meant, most))
+        return int(row["found"])
 
     async def _known(self, filters: Filters) -> Filters:
         # PostgreSQL would guess how many events a subject has whose id comes from within the statement.

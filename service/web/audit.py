@@ -13,20 +13,19 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from service.audit.access import Look
-from service.auth.permissions import Action, may, require
+from service.auth.permissions import Action, may
 from service.errors import NotFound
 from service.store.event import Event
-from service.store.filters import Filters
 from service.store.opening import Opening
 from service.store.questions import Questions
 from service.web import export
 from service.web.cursor import Cursors
-from service.web.desk import Asking, Desk
-from service.web.events import EVENTS, EventPage, question_of, written
-from service.web.events import read as cursor_read
+from service.web.desk import Asking, Desk, glance_of
+from service.web.events import EVENTS, EventPage
 from service.web.masking import masked
 from service.web.parameters import ExportQuery, Nothing, PageQuery, read
 from service.web.proofs import Prover, SealedEvent
+from service.web.search import Search, as_allowed, filters_of
 from telemetry.record import Caller
 
 EVENT = "/api/v1/audit/events/{event_id:str}"
@@ -44,23 +43,15 @@ class Auditing:
     def __init__(
         self, questions: Questions, cursors: Cursors, desk: Desk, prover: Prover, opening: Opening
     ) -> None:
-        self._questions, self._cursors, self._desk = questions, cursors, desk
+        self._questions, self._desk = questions, desk
         self._prover, self._opening = prover, opening
+        self._search = Search(questions, cursors, opening, desk.note, desk.clock)
 
     async def page(self, request: Asking) -> EventPage:
         """One page; `q` needs the permission to see content."""
         caller = await self._desk.admit(request, Action.AUDIT)
         query = read(PageQuery, request.scope["query_string"])
-        filters = _filters(query, caller)
-        question = question_of(filters)
-        after = cursor_read(self._cursors, query.cursor, question)
-        page = await self._questions.events(filters, query.limit, after)
-        if may(caller, Action.AUDIT_CONTENT):
-            self._desk.noted(
-                request, caller, Look.READ, f"GET {EVENTS}", await self._questions.unnamed(filters)
-            )
-        told = await self._as_allowed(page.events, caller)
-        return EventPage(tuple(told), written(self._cursors, page, question))
+        return await self._search.page(glance_of(request, caller, f"GET {EVENTS}"), query)
 
     async def event(self, request: Asking, event_id: str) -> Event:
         """One event."""
@@ -69,8 +60,7 @@ class Auditing:
         found = await self._found(event_id)
         if may(caller, Action.AUDIT_CONTENT):
             self._desk.noted(request, caller, Look.READ, "GET /api/v1/audit/events/{event_id}", found.id)
-        (told,) = await self._as_allowed([found], caller)
-        return told
+        return await self._opening.one(found) if may(caller, Action.AUDIT_CONTENT) else masked(found)
 
     async def proof(self, request: Asking, event_id: str) -> SealedEvent:
         """One event with what proves it; taking it along is recorded, whoever does."""
@@ -81,14 +71,14 @@ class Auditing:
         if proven is None:
             raise NotFound(MISSING)
         self._desk.noted(request, caller, Look.READ, "GET /api/v1/audit/events/{event_id}/proof", found.id)
-        (told,) = await self._as_allowed([proven], caller)
+        (told,) = await as_allowed([proven], caller, self._opening)
         return told
 
     async def export(self, request: Asking) -> Stream:
         """All events, as a file."""
         caller = await self._desk.admit(request, Action.EXPORT)
         query = read(ExportQuery, request.scope["query_string"])
-        filters, form = _filters(query, caller), export.FORMS[query.format]
+        filters, form = filters_of(query, caller), export.FORMS[query.format]
         pages = self._allowed(self._prover.export(filters, salted=may(caller, Action.AUDIT_CONTENT)), caller)
         first = await anext(pages)  # a database that does not answer is still a problem with a status
         self._desk.noted(
@@ -100,18 +90,12 @@ class Auditing:
             headers={"content-disposition": f'attachment; filename="audit-events.{query.format}"'},
         )
 
-    async def _as_allowed(self, events: Sequence[Shown], caller: Caller) -> Sequence[Shown]:
-        """Events with their texts, sealed ones opened, for who may see them; else without."""
-        if may(caller, Action.AUDIT_CONTENT):
-            return await self._opening.page(events)
-        return [masked(event) for event in events]
-
     async def _allowed(
         self, pages: AsyncGenerator[Sequence[Shown]], caller: Caller
     ) -> AsyncGenerator[Sequence[Shown]]:
         async with aclosing(pages):
             async for page in pages:
-                yield await self._as_allowed(page, caller)
+                yield await as_allowed(page, caller, self._opening)
 
     async def _found(self, event_id: str) -> Event:
         found = await self._questions.event(event_id)
@@ -143,10 +127,3 @@ def routes(
         return await auditing.export(request)
 
     return [events, event, proof, exported]
-
-
-def _filters(query: PageQuery | ExportQuery, caller: Caller) -> Filters:
-    """The filters; searching in content needs the permission to see it."""
-    if query.q is not None:
-        require(caller, Action.AUDIT_CONTENT)
-    return query.filters()

@@ -29,6 +29,15 @@ def unnoted(row: AuditRow) -> None:
     del row
 
 
+class Glance(Struct, frozen=True, kw_only=True):
+    """Who looks, by which route or tool, and the request it came with."""
+
+    caller: Caller
+    route: str
+    request_id: str
+    trace_id: str | None
+
+
 class Desk(Struct, frozen=True):
     """What the asking routes share. `clock` gives microseconds since 1970 (UTC)."""
 
@@ -49,17 +58,27 @@ class Desk(Struct, frozen=True):
 
     def noted(self, request: Asking, caller: Caller, look: Look, route: str, read: str | Filters) -> None:
         """Note what a caller is about to be shown: one event by its id, or all that some filters mean."""
-        identity = identity_of(request.scope)
-        event_id, filters = (read, None) if isinstance(read, str) else (None, read)
-        access = Access(
-            look=look,
-            route=route,
-            entity_id=event_id or identity.request_id,
-            filters=said(filters) if filters else {},
-            caller=caller,
-            request_id=identity.request_id,
-            trace_id=identity.trace_id,
-            at=self.clock(),
-            searched=filters.q if filters else None,
-        )
-        self.note(row_of(access))
+        self.note(look_of(glance_of(request, caller, route), look, read, self.clock()))
+
+
+def glance_of(request: Asking, caller: Caller, route: str) -> Glance:
+    """A look by a route."""
+    identity = identity_of(request.scope)
+    return Glance(caller=caller, route=route, request_id=identity.request_id, trace_id=identity.trace_id)
+
+
+def look_of(glance: Glance, look: Look, read: str | Filters, at: int) -> AuditRow:
+    """The row of a look at one event by its id, or at all that some filters mean."""
+    event_id, filters = (read, None) if isinstance(read, str) else (None, read)
+    access = Access(
+        look=look,
+        route=glance.route,
+        entity_id=event_id or glance.request_id,
+        filters=said(filters) if filters else {},
+        caller=glance.caller,
+        request_id=glance.request_id,
+        trace_id=glance.trace_id,
+        at=at,
+        searched=filters.q if filters else None,
+    )
+    return row_of(access)

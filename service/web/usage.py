@@ -6,12 +6,13 @@ Refuses other people's numbers to those who may see only their own: they get a s
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
-from service.auth.permissions import Action, may
+from service.auth.permissions import Action, may, require
 from service.store.filters import Filters
 from service.store.questions import Questions
 from service.web.desk import Asking, Desk
 from service.web.parameters import UsageQuery, read
 from service.web.reports import UsageReport, report
+from telemetry.record import Caller
 
 PATH = "/api/v1/usage"
 
@@ -22,9 +23,18 @@ def routes(questions: Questions, desk: Desk) -> list[HTTPRouteHandler]:
     @get(PATH)
     async def usage(request: Asking) -> UsageReport:
         caller = await desk.admit(request, Action.OWN)
-        query = read(UsageQuery, request.scope["query_string"])
-        actor = None if may(caller, Action.USAGE_ALL) else caller.user_id
-        meant = Filters(actor=actor, **query.span())
-        return report(await questions.usage(query.group_by, meant))
+        return await usage_of(questions, caller, read(UsageQuery, request.scope["query_string"]))
 
     return [usage]
+
+
+async def usage_of(questions: Questions, caller: Caller, query: UsageQuery) -> UsageReport:
+    """The sums a caller may have: his own, or everybody's.
+
+    Raises:
+        Forbidden, DatabaseError: there are none.
+    """
+    require(caller, Action.OWN)
+    actor = None if may(caller, Action.USAGE_ALL) else caller.user_id
+    meant = Filters(actor=actor, **query.span())
+    return report(await questions.usage(query.group_by, meant))

@@ -329,3 +329,19 @@ async def test_words_that_very_many_texts_have_find_the_same_page(database):
     page = await database.questions.events(Filters(q="spend"), 50, last)
     assert [event.log_index for event in page.events] == newest[50:100]
     assert await found(database, q="spend nothing") == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "count"),
+    [
+        ({}, 7), ({"tool": "calculate"}, 4), ({"q": "spend"}, 7), ({"q": "nothing"}, 0), ({"actor": "user-1"}, 7),
+        ({"actor": "nobody"}, 0), ({"since": CREATED_AT + 5}, 2), ({"tool": "calculate", "q": "much spend"}, 4),
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_events_are_counted_as_they_are_found(database, asked, count):
+    tools = [metadata("calculate", "current_time") if number % 2 == 0 else metadata() for number in range(7)]
+    await database.audit.append([row(number, metadata=tools[number]) for number in range(7)])
+    assert len(await found(database, **asked)) == count
+    assert await database.questions.count(Filters(**asked), 100) == count
+    assert await database.questions.count(Filters(**asked), 3) == min(count, 3)
