@@ -120,7 +120,7 @@ PAGE = (
     "ORDER BY page.moment DESC, page.place DESC"
 )
 """The page first, from the tables and their indexes; only then the view, for its rows alone."""
-COUNT = "SELECT COUNT(*) AS found FROM (SELECT 1 FROM {} WHERE {} LIMIT {}) AS some"
+COUNT = "SELECT COUNT(*) AS found FROM (SELECT 1 FROM {} WHERE {} LIMIT {}) AS meant"
 FOUND = "SELECT {} AS place, {} AS moment FROM {} WHERE {}"
 SET_APART = MappingProxyType({"sqlite": "{}", "postgres": "SELECT place, moment FROM ({} OFFSET 0) AS found"})
 """Few by their words: PostgreSQL would go through all events in their order until it has a page of them."""

@@ -334,8 +334,9 @@ async def test_words_that_very_many_texts_have_find_the_same_page(database):
 @pytest.mark.parametrize(
     ("asked", "count"),
     [
-        ({}, 7), ({"tool": "calculate"}, 4), ({"q": "spend"}, 7), ({"q": "nothing"}, 0), ({"actor": "user-1"}, 7),
-        ({"actor": "nobody"}, 0), ({"since": CREATED_AT + 5}, 2), ({"tool": "calculate", "q": "much spend"}, 4),
+        ({}, 7), ({"tool": "calculate"}, 4), ({"q": "spend"}, 7), ({"q": "nothing"}, 0),
+        ({"actor": "user-1"}, 7), ({"actor": "nobody"}, 0), ({"since": CREATED_AT + 5}, 2),
+        ({"tool": "calculate", "q": "much spend"}, 4),
     ],
     ids=str,
 )  # fmt: skip
