@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from config.form import Form
 from config.secret import Secret
-from config.settings import PROVIDER, UNAVAILABLE, Settings
+from config.settings import PROVIDER, Settings
 from config.source import FILE, Given, Origin, Unreadable, gather, read_dotenv, read_named, read_secret
 from config.variable import Place, build, walk
 
@@ -152,24 +152,16 @@ def _read_file(place: Place, file: Given) -> Reading:
 
 def _read_text(place: Place, given: Given, text: str) -> Reading:
     name, form = place.variable.name, place.variable.form
-    refusal = _unavailable(name)
     try:
         text.encode()
         value = form.read(text)
     except ValueError:
-        return _wrong(name, given, refusal or _expected(form, text))
-    if refusal and value != place.value:
-        return _wrong(name, given, refusal)
+        return _wrong(name, given, _expected(form, text))
     return Reading(name=name, origin=given.origin, value=value)
 
 
 def _wrong(name: str, given: Given, reason: str) -> Reading:
     return Reading(name=name, origin=given.origin, problem=f"{given.name}: {reason}")
-
-
-def _unavailable(name: str) -> str | None:
-    instead = UNAVAILABLE.get(name)
-    return instead and f"not available in this version; leave it unset ({instead})"
 
 
 def _expected(form: Form[Any], text: str) -> str:

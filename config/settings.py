@@ -60,16 +60,6 @@ SYSTEM_PROMPT = (
     "where they help, and say so when you do not know."
 )
 
-UNAVAILABLE: Mapping[str, str] = MappingProxyType(
-    {
-        "AGENT_MCP_SERVERS": "tools are built in",
-    }
-)
-"""Known settings whose machinery this version does not have, and what holds instead.
-
-Any value but the default is refused.
-"""
-
 
 class Model(Struct, frozen=True, kw_only=True):
     """The model and one turn with it."""
@@ -744,7 +734,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 2_000
     mcp_servers: Annotated[
         str | None,
-        Variable("AGENT_MCP_SERVERS", "Servers whose tools the model may call.", text("text", ANYTHING)),
+        Variable(
+            "AGENT_MCP_SERVERS",
+            "File that names MCP servers whose tools the model may call, as other hosts have it.",
+            text("a path", r"[^\x00-\x1f]{1,4096}"),
+        ),
     ] = None
     model: Model = Model()
     limits: Limits = Limits()

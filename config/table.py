@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from config.env import PLACES
 from config.form import Form
-from config.settings import UNAVAILABLE, Settings
+from config.settings import Settings
 from config.source import FILE, Origin
 from config.variable import Place, walk
 
@@ -101,8 +101,6 @@ def _description(place: Place) -> str:
     parts = [place.variable.why, f"Takes {form.expected}."]
     if form.secret:
         parts.append(f"{name}{FILE} may name a file that holds it.")
-    if name in UNAVAILABLE:
-        parts.append(f"Not available in this version: {UNAVAILABLE[name]}.")
     return " ".join(parts)
 
 

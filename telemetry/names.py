@@ -42,6 +42,9 @@ INPUT_MESSAGES = "gen_ai.input.messages"  # only with AGENT_TELEMETRY_CONTENT
 ERROR_TYPE = "error.type"  # our code; absent on success
 SERVER_ADDRESS = "server.address"
 SERVER_PORT = "server.port"
+MCP_METHOD = "mcp.method.name"  # on execute_tool, where the tool is one of an MCP server
+MCP_PROTOCOL = "mcp.protocol.version"
+NETWORK_TRANSPORT = "network.transport"  # pipe | tcp; of an MCP server
 USER_ROLES = "user.roles"  # string[]
 USER_PSEUDONYM = "enduser.pseudo.id"  # never a name or an address
 
@@ -104,6 +107,7 @@ AUDIT_BYTES = "parley.audit.bytes"  # By, of the journal
 DISK_FREE = "parley.disk.free"  # By, where the journal is
 MODEL_RETRIES = "parley.model.retries"  # {model}; attempts after the first of a call
 MODEL_SHUT = "parley.model.shut"  # {model}; 1 while its breaker is open, else 0
+MCP_UP = "parley.mcp.up"  # {server}; 1 while an MCP server is connected to, else 0
 BUDGET_USED = "parley.budget.used"  # {budget}; part of 1 that is spent of the fullest
 BUDGET_REFUSALS = "parley.budget.refusals"  # {budget}
 BUDGET_DRIFT = "parley.budget.drift"  # micro-dollars that the ledger is off the events: 0
@@ -144,6 +148,11 @@ LIMITS_RESTORED = "limits_restored"
 BUDGET_THRESHOLD = "budget_threshold"  # 50, 80 or 100 % of a budget is spent
 BREAKER_OPENED = "model_breaker_opened"  # a model fails too often and is left alone for a moment
 BREAKER_CLOSED = "model_breaker_closed"  # it answers again
+MCP_CONNECTED = "mcp_connected"  # an MCP server is there, with so many tools
+MCP_LOST = "mcp_lost"  # it is not, and why; its tools fail until it is back
+MCP_TOOLS_CHANGED = "mcp_tools_changed"  # it describes its tools otherwise than before
+MCP_TOOLS_REFUSED = "mcp_tools_refused"  # some cannot be offered to a model, and why
+MCP_SAID = "mcp_said"  # DEBUG: what its program wrote to stderr
 SETTINGS_CHANGED = "settings_changed"  # read again while the service runs: what was taken over
 SETTINGS_REFUSED = "settings_refused"  # something was wrong with them: the old ones hold on
 WORKER_ENDED = "worker_ended"  # without being told to: another takes its place
@@ -156,6 +165,7 @@ LOG_TYPES = (
     SERVICE_STARTED, SERVICE_STOPPED, SINK_FAILED, REQUEST_FAILED, MODEL_UNPRICED, SETTLE_FAILED,
     KEYS_UNFETCHED, JOURNAL_STRANGE, JOURNAL_UNSAFE, JOURNAL_MENDED, AUDIT_CHECKPOINT,
     AUDIT_INVALID, CHECKPOINT_UNTOLD, LIMITS_DEGRADED, LIMITS_RESTORED, BUDGET_THRESHOLD,
+    MCP_CONNECTED, MCP_LOST, MCP_TOOLS_CHANGED, MCP_TOOLS_REFUSED, MCP_SAID,
     BREAKER_OPENED, BREAKER_CLOSED, SETTINGS_CHANGED, SETTINGS_REFUSED, WORKER_ENDED,
     ALERT_FIRING, ALERT_RESOLVED, FOREIGN,
 )  # fmt: skip

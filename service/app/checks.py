@@ -6,15 +6,29 @@ Refuses to ask the model: that costs money; what the turns met last is told.
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from msgspec import Struct
+
 from config.settings import Settings
 from service.agent.guard import Guards
+from service.agent.model import Model
 from service.audit.sink import AuditSink
 from service.errors import DatabaseError
 from service.limits import Gate
 from service.limits.loss import SharedStore
 from service.store.database import Database
+from service.tools import Registry
+from service.tools.mcp.servers import Servers
 from service.web.health import Check, Dependency
 from service.web.watch import ModelWatch
+
+
+class Kit(Struct, frozen=True):
+    """What the agent works with: its model, what stands before it, the tools, and whose some of them are."""
+
+    model: Model
+    guards: Guards
+    tools: Registry
+    servers: Servers | None = None
 
 
 def build_checks(
@@ -23,10 +37,12 @@ def build_checks(
     watch: ModelWatch,
     audited: AuditSink | None,
     waiting: Callable[[], int] = lambda: 0,
-    guards: Guards | None = None,
+    kit: Kit | None = None,
 ) -> Mapping[str, Check]:
     """How each dependency is asked for its health; `waiting` counts what turns left for the database."""
-    return {
+    guards, servers = (kit.guards, kit.servers) if kit else (None, None)
+    mcp = {"mcp": partial(_mcp, servers)} if servers else {}
+    return mcp | {
         "database": partial(_database, database, waiting),
         "model": partial(_model, watch, guards),
         "journal": partial(_journal, audited),
@@ -62,6 +78,13 @@ async def _journal(audited: AuditSink | None) -> Dependency:
     if fault := audited.fault:
         return Dependency("not_ready" if audited.refuses else "degraded", fault)
     return Dependency("up", f"rows waiting: {audited.book.waiting().rows}")
+
+
+async def _mcp(servers: Servers) -> Dependency:
+    """Degraded while any server is away: its tools fail, all else works."""
+    if away := servers.away():
+        return Dependency("degraded", "; ".join(away))
+    return Dependency("up", f"servers: {len(servers.links)}")
 
 
 async def _limits(gate: Gate) -> Dependency:

@@ -26,13 +26,13 @@ from service.agent.model import Model
 from service.agent.provided import provider
 from service.agent.turns import Terms, Turns
 from service.app import records
-from service.app.checks import build_checks, model_watch
+from service.app.checks import Kit, build_checks, model_watch
 from service.app.face import Doors, build_app
 from service.app.leaving import Leave
 from service.app.limiting import open_gate
 from service.app.reload import Reload
 from service.auth.authenticator import Authenticator
-from service.app.tooling import build_tools
+from service.app.tooling import build_tools, open_servers
 from service.auth.derive import Derived
 from service.auth.keys import KeyDoor
 from service.auth.sessions import Sessions
@@ -82,12 +82,12 @@ async def open_house(
         sinks = records.build_sinks(settings, database, derived, sealing)
         await records.start(sinks, rooms, leave.within)
         await records.keep_up(settings, database, sealing, rooms)
-        watch, guards, audited = model_watch(settings), build_guards(settings), records.audit_of(sinks)
+        watch, audited, kit = model_watch(settings), records.audit_of(sinks), _kit(settings, model, rooms)
         gate = await open_gate(settings, database, audited, rooms, derived.pseudonym)
         guarded = (*guard(sinks.items()), Guarded(HEALTH, watch))
-        turns = build_turns(settings, guarded, model, database, gate, audited, guards)
+        turns = build_turns(settings, guarded, kit, database, gate, audited)
         rooms.push_async_callback(turns.stop)
-        checks = build_checks(database, gate, watch, audited, lambda: turns.unsettled, guards)
+        checks = build_checks(database, gate, watch, audited, lambda: turns.unsettled, kit)
         doors = Doors(build_door(settings, database, derived), gate)
         kept = records.Records(sealing, records.note_of(sinks))
         app = build_app(settings, turns, database, derived, kept, checks, doors)
@@ -106,6 +106,12 @@ def _model(settings: Settings, base_url: str | None, rooms: AsyncExitStack) -> M
     return model
 
 
+def _kit(settings: Settings, model: Model, rooms: AsyncExitStack) -> Kit:
+    """What the agent works with; MCP servers are connected to until the rooms are left."""
+    servers = open_servers(settings, rooms)
+    return Kit(model, build_guards(settings), build_tools(settings, servers), servers)
+
+
 async def _opened(settings: Settings, derived: Derived, rooms: AsyncExitStack) -> Database:
     vault = derived.vault(sealed=settings.audit.content == "sealed")
     database = await open_database(settings.database_url, vault)
@@ -116,11 +122,10 @@ async def _opened(settings: Settings, derived: Derived, rooms: AsyncExitStack) -
 def build_turns(
     settings: Settings,
     sinks: Sequence[Guarded],
-    model: Model,
+    kit: Kit,
     database: Database,
     gate: Gate,
     keeping: Keeping | None = None,
-    guards: Guards | None = None,
 ) -> Turns:
     """The agent and what its turns are run under."""
     prices = build_prices(settings)
@@ -128,11 +133,11 @@ def build_turns(
         if not prices.known(name):
             log.say(names.MODEL_UNPRICED, WARNING, model=name)
     agent = Agent(
-        model,
-        build_tools(settings),
+        kit.model,
+        kit.tools,
         prices,
         settings.model.max_tool_rounds,
-        guards or Guards(on=False),
+        kit.guards,
         settings.model.fallbacks,
         settings.model.turn_timeout_ms / 1000,
         Choice(settings.model.name, lambda: gate.rules.limits.role_models or {}),

@@ -1,20 +1,40 @@
-"""The tools of the service: those that are on, and to whose roles each is narrowed.
+"""The tools of the service: those that are on, those of MCP servers, and to whose roles each is narrowed.
 
 Refuses to start without one that is wanted; roles for a tool that is not there are only told.
 """
 
+import os
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from logging import WARNING
 
 from config.settings import Settings
 from service.tools import Registry
 from service.tools.installed import UnusableTool, load
+from service.tools.mcp.file import read_servers
+from service.tools.mcp.servers import Servers
+from service.tools.registry import Source
 from telemetry import log, names
 
 NAMESPACE = "__"
 """Stands in the name of a tool that a server brings, which may be there only later."""
 
 
-def build_tools(settings: Settings) -> Registry:
+def open_servers(settings: Settings, rooms: AsyncExitStack) -> Servers | None:
+    """Begin to connect to the MCP servers that are named, until the rooms are left; None: none is.
+
+    Raises:
+        SettingsError: the file that names them is wrong.
+    """
+    if not (named := read_servers(settings.mcp_servers, os.environ)):
+        return None
+    servers = Servers(named)
+    servers.start()
+    rooms.push_async_callback(servers.stop)
+    return servers
+
+
+def build_tools(settings: Settings, servers: Servers | None = None) -> Registry:
     """All tools that a caller's model may be offered.
 
     Raises:
@@ -22,8 +42,9 @@ def build_tools(settings: Settings) -> Registry:
     """
     tools = load(settings)
     roles = settings.tools.roles or {}
+    sources: Sequence[Source] = (servers.tools,) if servers else ()
     try:
-        registry = Registry(tools, roles=roles)
+        registry = Registry(tools, sources, roles)
     except ValueError as error:
         raise UnusableTool(f"AGENT_TOOLS: {error}") from error
     there = {tool.name for tool in tools}

@@ -27,6 +27,7 @@ from service.errors import DatabaseError, JournalError
 from service.store.probe import file_of, probe
 from service.tools.installed import UnusableTool
 from service.tools.installed import load as load_tools
+from service.tools.mcp.file import read_servers
 from telemetry import providers
 from telemetry.sink import UnknownSink
 from telemetry.sink import load as load_sinks
@@ -63,6 +64,7 @@ def run(given: argparse.Namespace) -> int:
     try:
         loaded = load()
         configured_signer(loaded.settings.audit.signing_key)
+        read_servers(loaded.settings.mcp_servers, os.environ)
     except SettingsError as error:
         _show(given, [Finding("settings", "down", problem) for problem in error.problems])
         return WRONG

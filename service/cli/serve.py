@@ -19,6 +19,7 @@ from config.settings import PROVIDER, Settings
 from service.agent.provided import provider
 from service.audit.signing import configured_signer
 from service.cli import keys, state
+from service.tools.mcp.file import read_servers
 from service.workers import Foreman, Seat
 from telemetry import log, providers
 
@@ -55,6 +56,7 @@ def run(given: argparse.Namespace) -> int:
     read = partial(_read, given.workers)
     settings = read()
     configured_signer(settings.audit.signing_key)  # before anything starts: a key that is none is refused
+    read_servers(settings.mcp_servers, os.environ)  # as the key
     provider(settings.model.provider)  # as the key
     return _share(given.workers, settings, read) if given.workers > 1 else _work(settings, read)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from config import Secret, Settings, SettingsError, load
 from config.env import PLACES, SECRETS
-from config.settings import ROLES, UNAVAILABLE
+from config.settings import ROLES
 
 KEY = "k" * 32
 CANARY = "canary-5f1c9a7e-0123456789-abcdef-xyz"
@@ -384,16 +384,6 @@ def test_a_shared_secret_and_a_public_key_are_not_the_same_thing(name, text, alg
 
 def test_an_algorithm_that_is_none_is_one_problem():
     assert named({"AGENT_JWT_ALGORITHM": "none", "AGENT_JWT_PUBLIC_KEY": "x"}) == ["AGENT_JWT_ALGORITHM"]
-
-
-OTHER_VALUES = {"AGENT_MCP_SERVERS": "x"}
-
-
-@pytest.mark.parametrize("name", UNAVAILABLE)
-@pytest.mark.parametrize("garbage", [False, True])
-def test_what_is_unavailable_is_refused(name, garbage):
-    (problem,) = problems({name: "\udcff" if garbage else OTHER_VALUES[name]})
-    assert problem == f"{name}: not available in this version; leave it unset ({UNAVAILABLE[name]})"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from config.secret import Secret
-from config.settings import UNAVAILABLE, Settings
+from config.settings import Settings
 from config.variable import build, walk
 
 PLACES = list(walk(Settings()))
@@ -158,11 +158,6 @@ def test_build_changes_only_what_it_is_told():
     changed = build(Settings(), {"AGENT_PORT": 1, "AGENT_BUDGET_USER_DAY_USD": 5})
     assert (changed.port, changed.limits.budgets.user_day) == (1, 5)
     assert build(changed, {"AGENT_PORT": 3005, "AGENT_BUDGET_USER_DAY_USD": None}) == Settings()
-
-
-def test_what_is_unavailable_is_known_and_has_a_reason():
-    assert set(UNAVAILABLE) <= set(NAMES)
-    assert all(UNAVAILABLE.values())
 
 
 @pytest.mark.parametrize(

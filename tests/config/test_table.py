@@ -12,7 +12,6 @@ from dotenv import dotenv_values
 
 from config import Settings, load
 from config.env import PLACES
-from config.settings import UNAVAILABLE
 from config.table import as_env_example, as_json, as_markdown, as_text, rows
 
 ROOT = Path(__file__).parents[2]
@@ -101,11 +100,6 @@ def test_markdown_is_one_table_with_a_line_for_each():
     assert lines[:2] == ["| variable | default | meaning |", "|---|---|---|"]
     assert [line.split("`")[1] for line in lines[2:]] == NAMES
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {4}
-
-
-@pytest.mark.parametrize("name", UNAVAILABLE)
-def test_what_is_unavailable_is_said_in_its_description(name):
-    assert f"Not available in this version: {UNAVAILABLE[name]}." in row(name).description
 
 
 def test_the_example_in_the_root_is_the_generated_one():

@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from tests.conftest import MANY
 from tests.faults.upstream import END, Upstream, chunk, head
 from tests.faults.upstream_table import ANSWER
 from tests.harness.chat import ask, resume, stream
+from tests.harness.mcp_server import PROGRAM
 from tests.harness.messages_api import frame
 from tests.harness.quick_alarm import install
 from tests.harness.redis import Redis
@@ -89,7 +91,7 @@ def collect(folder: Path) -> Found:
     found |= dict(on_a_small_budget(folder / "budget"))
     found |= dict(with_several_workers(folder / "several")) | dict(in_a_burst(folder / "burst"))
     found |= dict(of_a_changed_log(folder / "changed")) | dict(with_a_failing_api(folder / "failing"))
-    return found
+    return found | dict(with_mcp_servers(folder / "mcp"))
 
 
 def from_far_away(cwd: Path) -> Iterator[tuple[str, Any]]:
@@ -180,6 +182,17 @@ def with_several_workers(cwd: Path) -> Iterator[tuple[str, Any]]:
                 yield f"lines/{kind}", service.wait_for_line(type=kind)
             os.kill(service.lines(type="service_started")[0]["pid"], signal.SIGKILL)
             yield "lines/worker_ended", service.wait_for_line(type="worker_ended")
+
+
+def with_mcp_servers(cwd: Path) -> Iterator[tuple[str, Any]]:
+    """The lines about MCP servers: tools that change, tools that are none, and a server that is not there."""
+    cwd.mkdir()
+    servers = {name: {"command": sys.executable, "args": [PROGRAM, name]} for name in ("changing", "bombs")}
+    file = cwd / "servers.json"
+    file.write_text(json.dumps({"mcpServers": servers | {"gone": {"command": "no-such-program"}}}))
+    with Service(cwd, {"AGENT_MCP_SERVERS": str(file), "LOG_LEVEL": "debug"}) as service:
+        for kind in ("mcp_connected", "mcp_lost", "mcp_said", "mcp_tools_changed", "mcp_tools_refused"):
+            yield f"lines/{kind}", service.wait_for_line(type=kind)
 
 
 def plug_in(site: Path) -> None:
