@@ -57,6 +57,14 @@ COST = "parley.cost.usd_micros"  # int, millionths of a US dollar
 COST_SAVED = "parley.cost.saved_usd_micros"  # int; by the provider's cache, below zero where it cost more
 PRICED_AS = "parley.cost.priced_as"  # the model whose price was used
 ATTEMPTS = "parley.model.attempts"  # requests to the model's API within one call
+TOOL_SOURCE = "parley.tool.source"  # built_in, the package of a plug-in, or the name of an MCP server
+TOOL_EFFECTS = "parley.tool.effects"  # bool; whether it changes anything outside of the turn
+TOOL_ARGUMENTS_COMMITMENT = "parley.tool.arguments_commitment"  # hex; as in the audit's row
+TOOL_RESULT_LENGTH = "parley.tool.result_length"  # characters of what the model was told
+APPROVAL_DECISION = "parley.approval.decision"  # approve | deny | expired | unasked
+APPROVAL_BY = "parley.approval.decided_by"  # a pseudonym
+APPROVAL_ROLE = "parley.approval.role"  # of whoever decided
+APPROVAL_WAIT = "parley.approval.wait_ms"
 ATTEMPT_EVENT = "parley.model.attempt"  # a span event: one of them that failed
 ATTEMPT_STATUS = "http.response.status_code"  # OpenTelemetry's; on the event, where an answer began
 ATTEMPT_REQUEST_ID = "parley.model.request_id"  # the provider's own
@@ -110,6 +118,7 @@ MODEL_SHUT = "parley.model.shut"  # {model}; 1 while its breaker is open, else 0
 MCP_UP = "parley.mcp.up"  # {server}; 1 while an MCP server is connected to, else 0
 BUDGET_USED = "parley.budget.used"  # {budget}; part of 1 that is spent of the fullest
 BUDGET_REFUSALS = "parley.budget.refusals"  # {budget}
+TOOL_CALLS = "parley.tool.calls"  # {tool, outcome}; a tool that the model made up is `other`
 BUDGET_DRIFT = "parley.budget.drift"  # micro-dollars that the ledger is off the events: 0
 WORKERS_ENDED = "parley.workers.ended"  # without being told to; whoever takes the place counts it
 LOG_LINES = "parley.log.lines"  # {type}
@@ -117,6 +126,8 @@ SINK_FAILURES = "parley.sink.failures"  # {sink}; a sink raised, or dropped what
 
 OTHER = "other"
 """Label of a role, model or tool outside the tables, so that no caller can make series."""
+APPROVALS = "parley.approvals"  # {decision}; tool calls that needed somebody's yes
+FEEDBACK = "parley.feedback"  # {rating}; what callers said of their turns, each time
 
 SECONDS_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 TURN_BUCKETS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6)
@@ -163,10 +174,12 @@ FOREIGN = "log"  # a library's own line
 LOG_TYPES = (
     COMPLETED, FAILED, ERROR, REFUSED, RATE_LIMITED, DENIED,
     SERVICE_STARTED, SERVICE_STOPPED, SINK_FAILED, REQUEST_FAILED, MODEL_UNPRICED, SETTLE_FAILED,
+APPROVAL_DECIDED = "approval_decided"  # by whom, or by nobody in time, and what
+FEEDBACK_GIVEN = "feedback_given"  # what a caller said of a turn; `traceId` is the turn's
     KEYS_UNFETCHED, JOURNAL_STRANGE, JOURNAL_UNSAFE, JOURNAL_MENDED, AUDIT_CHECKPOINT,
     AUDIT_INVALID, CHECKPOINT_UNTOLD, LIMITS_DEGRADED, LIMITS_RESTORED, BUDGET_THRESHOLD,
     MCP_CONNECTED, MCP_LOST, MCP_TOOLS_CHANGED, MCP_TOOLS_REFUSED, MCP_SAID,
     BREAKER_OPENED, BREAKER_CLOSED, SETTINGS_CHANGED, SETTINGS_REFUSED, WORKER_ENDED,
-    ALERT_FIRING, ALERT_RESOLVED, FOREIGN,
-)  # fmt: skip
+    ALERT_FIRING, ALERT_RESOLVED, APPROVAL_DECIDED, FEEDBACK_GIVEN, FOREIGN,
     TOOL_UNKNOWN,
+)  # fmt: skip

@@ -37,12 +37,15 @@ ENDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         names.AUDIT_ROWS: ("",),
         names.AUDIT_BYTES: ("",),  # it says bytes already
         names.DISK_FREE: ("_bytes",),
+        names.TOOL_CALLS: (COUNTER,),
         names.MODEL_RETRIES: (COUNTER,),
         names.MODEL_SHUT: ("",),
         names.BUDGET_USED: ("_ratio",),
         names.BUDGET_REFUSALS: (COUNTER,),
         names.BUDGET_DRIFT: ("",),
         names.WORKERS_ENDED: (COUNTER,),
+        names.APPROVALS: (COUNTER,),
+        names.FEEDBACK: (COUNTER,),
         names.LOG_LINES: (COUNTER,),
         names.SINK_FAILURES: (COUNTER,),
     }

@@ -32,6 +32,15 @@ class ToolOutcome(StrEnum):
     DENIED = "denied"
 
 
+class ApprovalDecision(StrEnum):
+    """What became of a call that needed somebody's yes; `unasked` where nobody could be asked."""
+
+    APPROVE = "approve"
+    DENY = "deny"
+    EXPIRED = "expired"
+    UNASKED = "unasked"
+
+
 class UsageSource(StrEnum):
     """How tokens are known: all reported; estimated after what was heard before it broke off; not at all."""
 
@@ -205,8 +214,35 @@ class ModelCall(Struct, frozen=True, kw_only=True):
         return 0 if self.uncached_micros is None else self.uncached_micros - self.cost_micros
 
 
+class Approval(Struct, frozen=True, kw_only=True):
+    """Somebody's word on a call before it was run, and how long it was waited for.
+
+    `decided_by` is a pseudonym; it and `role` are None where nobody decided.
+    """
+
+    decision: ApprovalDecision
+    decided_by: str | None
+    role: str | None
+    milliseconds: int
+
+    def told(self) -> dict[str, str | int | None]:
+        """The approval as JSON has it."""
+        return {
+            "decision": self.decision.value,
+            "decidedBy": self.decided_by,
+            "role": self.role,
+            "milliseconds": self.milliseconds,
+        }
+
+
 class ToolCall(Struct, frozen=True, kw_only=True):
-    """One tool run on the model's behalf."""
+    """One tool run on the model's behalf.
+
+    `source` and `effects` are the tool's, None for one that is not there. `arguments` is canonical JSON of
+    what the model wrote: content, as a query is, which goes nowhere but sealed. `arguments_commitment` is
+    its HMAC under `arguments_salt` (hex both), None where the model wrote no JSON object. `result_length`
+    counts characters of what the model was told, None where it was told nothing.
+    """
 
     name: str
     call_id: str

@@ -5,16 +5,20 @@ Refuses a second ending: a record is built when the turn's frame is left, and ne
 
 import asyncio
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from secrets import token_hex
+from typing import Any
 
 from msgspec import structs
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, format_span_id, format_trace_id
 
 from telemetry import ids, names, spans
+from telemetry.canonical import canonical, commitment
 from telemetry.failure import Failure
 from telemetry.record import (
+    Approval,
     Attempt,
     Caller,
     Ending,
@@ -38,6 +42,10 @@ Clock = Callable[[], float]
 
 SPANS = "spans"
 """What a span that cannot be written is counted under, as if it were a sink."""
+SALT_BYTES = 32
+ARGUMENTS = 65_536
+"""Characters of a call's arguments that are kept."""
+
 
 
 def microseconds() -> int:
@@ -107,15 +115,19 @@ class OpenToolCall:
 
     def failed(self, failure: Failure | None) -> None:
         """It gave no result; `failure` is None where it was cut short through nobody's fault."""
-        self.call = structs.replace(self.call, outcome=ToolOutcome.FAILED, failure=failure)
+        self._learn(outcome=ToolOutcome.FAILED, failure=failure)
+
+    def approved(self, approval: Approval) -> None:
+        """Somebody said yes or no, or nobody did."""
+        self._learn(approval=approval)
 
     def denied(self, failure: Failure) -> None:
         """It was not run, by a policy's word."""
-        self.call = structs.replace(self.call, outcome=ToolOutcome.DENIED, failure=failure)
+        self._learn(outcome=ToolOutcome.DENIED, failure=failure)
 
     def close(self) -> ToolCall:
         """Freeze it."""
-        self.call = structs.replace(self.call, seconds=self._clock() - self._began)
+        self._learn(seconds=self._clock() - self._began)
         return self.call
 
 
@@ -128,6 +140,24 @@ class OpenTurn:
         self._model_calls: list[ModelCall] = []
         self._tool_calls: list[OpenToolCall] = []
         self._response_length = 0
+    def wanted(self, name: str, arguments: Mapping[str, Any] | None) -> None:
+        """What the model wrote; of arguments that are too long the commitment alone is kept."""
+        self._learn(name=name)
+        if arguments is None:
+            return
+        text, salt = canonical(arguments), token_hex(SALT_BYTES)
+        self._learn(arguments_salt=salt, arguments_commitment=commitment(salt, text))
+        if len(text) <= ARGUMENTS:
+            self._learn(arguments=text)
+
+    def found(self, source: str, effects: bool) -> None:  # noqa: FBT001 - as the tool has them
+        """There is such a tool."""
+        self._learn(source=source, effects=effects)
+
+    def told(self, content: str) -> None:
+        """The model is told this."""
+        self._learn(result_length=len(content))
+
         self.reason: BaseException | None = None
         self.record: TurnRecord | None = None
 
@@ -141,6 +171,9 @@ class OpenTurn:
 
     def decided(self, limit: RateLimit | None) -> None:
         """The limiter spoke."""
+    def _learn(self, **facts: object) -> None:
+        self.call = structs.replace(self.call, **facts)
+
         self._learn(rate_limit=limit)
 
     def reserved(self, reserved: Reserved | None) -> None:
@@ -194,6 +227,11 @@ class OpenTurn:
                 self._model_calls.append(call)
                 spans.tell_attempts(span, call)
                 spans.finish(span, spans.of_model_call(call), failure)
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the last model call stopped."""
+        return self._model_calls[-1].stop_reason if self._model_calls else None
+
 
     @contextmanager
     def tool_call(self, name: str, call_id: str) -> Generator[OpenToolCall]:

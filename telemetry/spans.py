@@ -122,7 +122,27 @@ def of_attempt(attempt: Attempt) -> Attributes:
 
 def of_tool_call(call: ToolCall) -> Attributes:
     """Attributes of `execute_tool {tool}` at its end."""
-    return {names.TOOL_OUTCOME: call.outcome.value, **of_failure(call.failure)}
+    known = {
+        names.TOOL_OUTCOME: call.outcome.value,
+        names.TOOL_SOURCE: call.source,
+        names.TOOL_EFFECTS: call.effects,
+        names.TOOL_ARGUMENTS_COMMITMENT: call.arguments_commitment,
+        names.TOOL_RESULT_LENGTH: call.result_length,
+    }
+    return {**_given(known), **of_approval(call.approval), **of_failure(call.failure)}
+
+
+def of_approval(approval: Approval | None) -> dict[str, Value]:
+    """Somebody's word on the call; nothing where none was needed."""
+    if not approval:
+        return {}
+    known = {
+        names.APPROVAL_DECISION: approval.decision.value,
+        names.APPROVAL_BY: approval.decided_by,
+        names.APPROVAL_ROLE: approval.role,
+        names.APPROVAL_WAIT: approval.milliseconds,
+    }
+    return _given(known)
 
 
 def of_usage(usage: Usage) -> dict[str, Value]:

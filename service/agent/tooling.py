@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from service.agent.agent import Offered
 from service.agent.approving import Approving, Nobody, Wanted
@@ -94,7 +94,7 @@ async def _run(means: Means, turn: OpenTurn, use: ToolUse, channel: Channel) -> 
 async def _result(means: Means, turn: OpenTurn, use: ToolUse, channel: Channel) -> tuple[str, ToolCall]:
     # No await before this: the record has the calls in the order in which they begin here.
     with turn.tool_call(_span_name(means.tools, use.name), use.call_id) as draft:
-        draft.call = structs.replace(draft.call, name=use.name)  # the record says what the model wrote
+        draft.wanted(use.name, use.arguments)
         try:
             content = await _give(means, turn, use, channel, draft)
         except ToolDenied as error:
@@ -103,6 +103,7 @@ async def _result(means: Means, turn: OpenTurn, use: ToolUse, channel: Channel) 
         except ToolFailed as error:
             draft.failed(classify(error))
             content = error.detail
+        draft.told(content)
     return content, draft.call
 
 
@@ -113,6 +114,7 @@ async def _give(means: Means, turn: OpenTurn, use: ToolUse, channel: Channel, dr
         ToolFailed: it is denied, its arguments do not fit, or it has none to give.
     """
     tool = means.tools.find(use.name)
+    draft.found(tool.source, tool.effects)
     await means.allowing.tool(use.name, tool.limit)
     errand = Errand(caller=means.caller, turn_id=turn.opening.turn_id, call_id=use.call_id)
     arguments = _arguments(use)

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from telemetry import log, names
-from telemetry.record import ModelCall, RateLimit, ToolCall, TurnRecord
+from telemetry import names
+from telemetry.canonical import canonical
+from telemetry.record import ModelCall, RateLimit, TokenCount, ToolCall, TurnRecord
 from telemetry.timestamp import timestamp
 
 ENTITY = "AGENT_QUERY"
@@ -21,8 +22,9 @@ class AuditRow(Struct, frozen=True, kw_only=True, tag="row", gc=False):
     """One row. `created_at` is microseconds since 1970 (UTC), `metadata` canonical JSON.
 
     `writer`, `writer_seq` and `writer_low` say where it was journaled: by whom, as which number from 1, and
-    the least number that was not closed then; None where it was not. `lease` names what was put aside for it,
-    `charged_micros` is what budgets are charged.
+    the least number that was not closed then; None where it was not. `arguments` is a JSON list of what its
+    tools were called with, each with the salt of its commitment; None for none. `lease` names what was put
+    aside for it, `charged_micros` is what budgets are charged.
     """
 
     id: str
@@ -44,6 +46,7 @@ class AuditRow(Struct, frozen=True, kw_only=True, tag="row", gc=False):
     count: int = 1
     metadata: str
     query: str | None = None
+    arguments: str | None = None
     created_at: int
     lease: str | None = None
     charged_micros: int = 0
@@ -75,6 +78,7 @@ def row_of(record: TurnRecord) -> AuditRow:
         count=1,
         metadata=canonical(metadata(record)),
         query=opening.query,
+        arguments=_arguments(record),
         created_at=opening.opened_at,
         lease=opening.reserved.lease if opening.reserved else None,
         charged_micros=record.charged_micros,
@@ -85,14 +89,6 @@ def counted(row: AuditRow, count: int) -> AuditRow:
     """The same row, standing for so many like events."""
     fields = msgspec.json.decode(row.metadata, type=dict[str, Any]) | {"count": count}
     return structs.replace(row, count=count, metadata=canonical(fields))
-
-
-def canonical(fields: Mapping[str, Any]) -> str:
-    """JSON that is the same every time; what a model or a client named oddly costs no row."""
-    try:
-        return msgspec.json.encode(fields, order="deterministic").decode()
-    except UnicodeEncodeError:
-        return msgspec.json.encode(log.printable(fields), order="deterministic").decode()
 
 
 def metadata(record: TurnRecord) -> dict[str, Any]:
@@ -159,10 +155,20 @@ def _steps(record: TurnRecord) -> dict[str, Any]:
         "toolsCalled": record.tools_called,
         "toolCalls": [_tool_call(call, record.opening.opened_at) for call in record.tool_calls],
         "rateLimit": _rate_limit(record.opening.rate_limit),
+        **({"tokenCount": _token_count(record.token_count)} if record.token_count else {}),
     }
 
 
 def _model_call(call: ModelCall, opened_at: int) -> Mapping[str, Any]:
+def _token_count(count: TokenCount) -> Mapping[str, Any]:
+    """What the model's API counted in a large prompt, null where it did not, and how long that took."""
+    return {
+        "tokens": count.tokens,
+        "milliseconds": round(count.seconds * 1000),
+        "code": count.failure.code.value if count.failure else None,
+    }
+
+
     told: dict[str, Any] = {
         "model": call.model,
         **({"provider": call.provider} if call.provider != names.PROVIDER else {}),
@@ -175,7 +181,28 @@ def _model_call(call: ModelCall, opened_at: int) -> Mapping[str, Any]:
 
 
 def _tool_call(call: ToolCall, opened_at: int) -> Mapping[str, Any]:
-    return {"name": call.name, "outcome": call.outcome.value, **_times(call, opened_at)}
+    told: dict[str, Any] = {
+        "callId": call.call_id,
+        "name": call.name,
+        "source": call.source,
+        "effects": call.effects,
+        "outcome": call.outcome.value,
+        "code": call.failure.code.value if call.failure else None,
+        "argumentsCommitment": call.arguments_commitment,
+        "resultLength": call.result_length,
+    }
+    approval = {"approval": call.approval.told()} if call.approval else {}
+    return {**told, **approval, **_times(call, opened_at)}
+
+
+def _arguments(record: TurnRecord) -> str | None:
+    """What its tools were called with, in order, apart from what anybody may see."""
+    said = [
+        {"callId": call.call_id, "salt": call.arguments_salt, "arguments": call.arguments}
+        for call in record.tool_calls
+        if call.arguments is not None
+    ]
+    return canonical(said) if said else None
 
 
 def _times(call: ModelCall | ToolCall, opened_at: int) -> Mapping[str, Any]:

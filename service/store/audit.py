@@ -16,7 +16,7 @@ from service.store.budgets.settling import Charge, settle
 from service.store.engine import Ask, Load, Script, StoreEngine
 from service.store.listed import listed
 from service.store.row import AuditRow
-from service.store.sealing import CONTENT, EVENT, TILE, TOOL, WORDS, Sealed, seal
+from service.store.sealing import ARGUMENTS, CONTENT, EVENT, TILE, TOOL, WORDS, Sealed, seal
 from service.store.text import storable
 from service.store.weighing import Weighed, weigh
 from telemetry.recorder import microseconds
@@ -175,5 +175,7 @@ def _loaded(sealed: Sealed, dialect: str) -> Script[None]:
         yield Load("audit_words", WORDS, words)
     if sealed.tools:
         yield Load("audit_event_tool", TOOL, sealed.tools)
+    if sealed.arguments:
+        yield Load("audit_arguments", ARGUMENTS, sealed.arguments)
     if sealed.tiles:
         yield Load("audit_tile", TILE, sealed.tiles)

@@ -48,6 +48,7 @@ EMPTY: Mapping[str, str] = MappingProxyType(
         "WHERE subject_id = {} AND log_index BETWEEN {} AND {}",
     }
 )
+ARGUMENTS = "DELETE FROM audit_arguments WHERE subject_id = {}"
 RAW = "UPDATE audit_quarantine SET raw = NULL WHERE subject_id = {} AND raw IS NOT NULL"
 SUBJECT = "DELETE FROM audit_subject WHERE id = {}"
 EVENTS = "SELECT count(*) AS events FROM audit_event WHERE subject_id = {}"
@@ -129,6 +130,7 @@ class Erasures:
             yield Ask(ALONE)
         subject_id = yield from self._subject(user)
         yield from self._emptied(subject_id, (yield Ask(QueryString(TEXTS, subject_id, -1, 2 * self._step))))
+        yield Ask(QueryString(ARGUMENTS, subject_id))
         yield Ask(QueryString(RAW, subject_id))
         (counted,) = yield Ask(QueryString(EVENTS, subject_id))
         yield Ask(QueryString(SUBJECT, subject_id))

@@ -34,6 +34,7 @@ TEXTS = "SELECT log_index, query FROM audit_content WHERE log_index BETWEEN {} A
 GONE: Sequence[str] = (
     "DELETE FROM feedback WHERE turn_id IN (SELECT id FROM audit_event WHERE log_index BETWEEN {} AND {})",
     "DELETE FROM audit_content WHERE log_index BETWEEN {} AND {}",
+    "DELETE FROM audit_arguments WHERE log_index BETWEEN {} AND {}",
     "DELETE FROM audit_event_tool WHERE log_index BETWEEN {} AND {}",
     "DELETE FROM audit_event WHERE log_index BETWEEN {} AND {}",
 )

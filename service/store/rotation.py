@@ -31,12 +31,19 @@ CONTENTS = (
     "WHERE content.log_index > {} AND content.sealed IS NOT NULL AND subject.data_key IS NULL "
     "ORDER BY content.log_index LIMIT {}"
 )
+ARGUMENTS = (
+    "SELECT kept.log_index AS place, event.id || '/arguments' AS name, kept.sealed "
+    "FROM audit_arguments AS kept JOIN audit_event AS event ON event.log_index = kept.log_index "
+    "LEFT JOIN audit_subject AS subject ON subject.id = kept.subject_id "
+    "WHERE kept.log_index > {} AND subject.data_key IS NULL ORDER BY kept.log_index LIMIT {}"
+)
 QUARANTINED = (
     "SELECT id AS place, id AS name, raw AS sealed FROM audit_quarantine "
     "WHERE id > {} AND raw IS NOT NULL ORDER BY id LIMIT {}"
 )
 WRAP = "UPDATE audit_subject SET data_key = {}, key_id = {} WHERE id = {}"
 RESEAL = "UPDATE audit_content SET sealed = {} WHERE log_index = {}"
+RESEAL_ARGUMENTS = "UPDATE audit_arguments SET sealed = {} WHERE log_index = {}"
 PUT_ASIDE = "UPDATE audit_quarantine SET raw = {} WHERE id = {}"
 
 
@@ -143,6 +150,12 @@ def sorts(key_id: str) -> Sequence[Sort]:
             "contents",
             lambda place: QueryString(CONTENTS, place, STEP),
             lambda sealed, place: QueryString(RESEAL, sealed, place),
+            -1,
+        ),
+        Sort(
+            "contents",
+            lambda place: QueryString(ARGUMENTS, place, STEP),
+            lambda sealed, place: QueryString(RESEAL_ARGUMENTS, sealed, place),
             -1,
         ),
         Sort(

@@ -112,6 +112,11 @@ class AuditRow(Protocol):
         ...
 
     @property
+    def arguments(self) -> str | None:
+        """A JSON list of what tools were called with, each with its call and salt; None for none."""
+        ...
+
+    @property
     def created_at(self) -> int:
         """Microseconds since 1970 (UTC)."""
         ...

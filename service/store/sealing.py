@@ -3,7 +3,7 @@
 Refuses a name or a text a place in what is hashed: a subject's random id and a salted commitment stand there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -24,6 +24,7 @@ CONTENT: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 WORDS = ("rowid", "words")
 TOOL = ("log_index", "tool", "created_at")
+ARGUMENTS = ("log_index", "subject_id", "sealed")
 TILE = ("level", "number", "root")
 SUBJECT, COMMITMENT = COLUMNS.index("subject_id"), COLUMNS.index("commitment")
 
@@ -36,6 +37,7 @@ class Sealed(Struct, frozen=True):
     contents: Sequence[Values]
     tools: Sequence[Values]
     tiles: Sequence[Values]
+    arguments: Sequence[Values]
 
     def contents_for(self, dialect: str) -> Sequence[Values]:
         """The rows of the contents' table."""
@@ -60,6 +62,7 @@ def seal(rows: Sequence[Weighed], named: Named, frontier: Frontier) -> Sealed:
         contents,
         [(index, tool, each.created_at) for index, each in enumerate(rows, first) for tool in each.tools],
         [(each.level, each.index, each.root) for each in growth.tiles],
+        [*_arguments(rows, first, named)],
     )
 
 
@@ -75,13 +78,27 @@ def _placed(row: Weighed, index: int, named: Named, contents: list[Values]) -> S
         contents.append((index, values[SUBJECT], None, None, None, None))
         return values
     values[COMMITMENT] = row.commitment
-    sealed = _sealed(row, row.text, subject, named.vault) if named.vault.sealed else None
+    sealed = _sealed(row.id, row.text, subject, named.vault) if named.vault.sealed else None
     text = None if sealed else row.text
     contents.append((index, values[SUBJECT], text, sealed, row.salt, row.words))
     return values
 
 
-def _sealed(row: Weighed, text: str, subject: Subject | None, vault: Vault) -> bytes:
+def _arguments(rows: Sequence[Weighed], first: int, named: Named) -> Iterator[Values]:
+    """What tools were called with: always sealed, and nothing of it where there is no key or nobody."""
+    for index, row in enumerate(rows, first):
+        subject = named.of(row.actor_id, row.created_at) if row.arguments is not None else None
+        if row.arguments is None or subject is None or subject.user_id is None or not named.vault.masters:
+            continue
+        yield index, subject.id, _sealed(arguments_of(row.id), row.arguments, subject, named.vault)
+
+
+def arguments_of(event_id: str) -> str:
+    """The name under which what an event's tools were called with is sealed."""
+    return f"{event_id}/arguments"
+
+
+def _sealed(name: str, text: str, subject: Subject | None, vault: Vault) -> bytes:
     if subject is None or subject.data_key is None:
-        return vault.seal(text.encode(), row.id)  # nobody's words, such as a command's
-    return content.seal_text(vault.open_key(subject.data_key, subject.id), row.id, text)
+        return vault.seal(text.encode(), name)  # nobody's words, such as a command's
+    return content.seal_text(vault.open_key(subject.data_key, subject.id), name, text)

@@ -58,6 +58,14 @@ class AuditContent(Table, tablename="audit_content"):
     salt = Bytea(null=True)
 
 
+class AuditArguments(Table, tablename="audit_arguments"):
+    """What tools were called with, by event: a sealed JSON list, with the salts of its commitments."""
+
+    log_index = BigInt(primary_key=True)
+    subject_id = Text()
+    sealed = Bytea()
+
+
 class AuditSubject(Table, tablename="audit_subject"):
     """Whom a random subject id stands for, and the wrapped key that seals what they say."""
 
@@ -241,6 +249,7 @@ class Feedback(Table, tablename="feedback"):
 TABLES: tuple[type[Table], ...] = (
     AuditEvent,
     AuditContent,
+    AuditArguments,
     AuditSubject,
     AuditCheckpoint,
     AuditQuarantine,

@@ -61,6 +61,7 @@ class Unsealed(Struct, frozen=True, kw_only=True):
     metadata: str
     created_at: int
     query: str | Erased | None
+    arguments: None = None
     lease: None = None
     charged_micros: int = 0
     writer: None = None

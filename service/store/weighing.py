@@ -29,6 +29,7 @@ class Weighed(Struct, frozen=True, gc=False):
 
     Two of them are not known yet and None: the subject, and the commitment, which is beside. `text` is what
     was said, None where nothing was or nothing is left; `words` are those of a text that is kept in clear.
+    `arguments` are what tools were called with.
     `charged` is what budgets are charged, `lease` names what was put aside for it.
     """
 
@@ -42,6 +43,7 @@ class Weighed(Struct, frozen=True, gc=False):
     salt: bytes
     commitment: bytes | None
     words: Sequence[str] | None
+    arguments: str | None
     lease: str | None
     charged: int
 
@@ -87,6 +89,7 @@ def _weighed(row: AuditRow, salt: bytes, sealed: bool) -> Weighed:  # noqa: FBT0
         salt,
         None if text is None else commitment(salt, text),
         words_of(text) if text and not sealed else None,
+        row.arguments,
         row.lease,
         max(row.charged_micros, row.cost_micros),
     )

@@ -137,6 +137,12 @@ LATENCY = Section(
             unit="s",
         ),
         Panel(
+            title="Tool calls",
+            queries=(rate("tool, outcome", "parley_tool_calls_total"),),
+            said="By what became of them; denied: by role, limit or person.",
+            unit="ops",
+        ),
+        Panel(
             title="Tokens of a call",
             queries=(quantile(0.95, "gen_ai_client_token_usage", "gen_ai_token_type"),),
             said="Prompts that grow make first texts late.",

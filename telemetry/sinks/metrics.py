@@ -13,7 +13,16 @@ from opentelemetry import metrics
 from config.settings import Limits, Settings
 from telemetry import names
 from telemetry.failure import RULES, Code
-from telemetry.record import Decision, ModelCall, Outcome, ToolCall, TurnOpening, TurnRecord
+from telemetry.record import (
+    ApprovalDecision,
+    Decision,
+    ModelCall,
+    Outcome,
+    ToolCall,
+    ToolOutcome,
+    TurnOpening,
+    TurnRecord,
+)
 
 REFUSING = (Decision.DENIED, Decision.OBSERVED)
 """What is said of a policy that stands in the way; what is allowed is told of the role's."""
@@ -32,8 +41,14 @@ class Point(Struct, frozen=True):
 class Labels:
     """The roles and models that may be labels, any other is `other`; policies besides the role's."""
 
-    def __init__(self, roles: frozenset[str], models: frozenset[str], policies: tuple[str, ...] = ()) -> None:
-        self.roles, self.models, self.policies = roles, models, policies
+    def __init__(
+        self,
+        roles: frozenset[str],
+        models: frozenset[str],
+        policies: tuple[str, ...] = (),
+        tools: tuple[str, ...] = (),
+    ) -> None:
+        self.roles, self.models, self.policies, self.tools = roles, models, policies, tools
 
     def role(self, name: str | None) -> str:
         """A role of the table, or `other`."""
@@ -54,7 +69,10 @@ def points(record: TurnRecord, labels: Labels) -> Iterator[Point]:
     for call in record.model_calls:
         yield from _of_model_call(call, record, labels)
     for call in record.tool_calls:
-        yield Point(names.TOOL_DURATION, call.seconds, _tool_labels(call))
+        yield Point(names.TOOL_DURATION, call.own_seconds, _tool_labels(call))
+        yield Point(names.TOOL_CALLS, 1, {"tool": _tool_name(call), "outcome": call.outcome.value})
+        if call.approval:
+            yield Point(names.APPROVALS, 1, {"decision": call.approval.decision.value})
     if record.model_calls:
         yield Point(names.TURN_DURATION, record.seconds, _turn_labels(record, labels))
 
@@ -65,16 +83,23 @@ def zeros(labels: Labels) -> Iterator[Point]:
     yield from (Point(names.TURNS, 0, {"outcome": outcome.value}) for outcome in Outcome)
     for category, fault in sorted({(rule.category.value, rule.fault.value) for rule in RULES.values()}):
         yield Point(names.ERRORS, 0, {"category": category, "fault": fault})
+    yield from (Point(names.APPROVALS, 0, {"decision": each.value}) for each in ApprovalDecision)
     for decision, policy in (*product(Decision, ("role",)), *product(REFUSING, labels.policies)):
         for role in roles:
             told = {"decision": decision.value, "policy": policy, "role": role}
             yield Point(names.RATE_LIMIT_DECISIONS, 0, told)
     for model, direction in product(models, ("input", "output")):
         yield Point(names.TOKENS, 0, {"direction": direction, "model": model})
+    yield from (Point(names.TOOL_CALLS, 0, told) for told in _known_calls(labels))
     yield from (Point(names.MODEL_RETRIES, 0, {"model": model}) for model in models)
     yield from (Point(names.COST_UNCACHED, 0, {"model": model}) for model in models)
     for model, role in product(models, roles):
         yield Point(names.COST_TOTAL, 0, {"model": model, "role": role})
+
+
+def _known_calls(labels: Labels) -> Iterator[Mapping[str, Any]]:
+    for tool, outcome in product((*labels.tools, names.OTHER), ToolOutcome):
+        yield {"tool": tool, "outcome": outcome.value}
 
 
 def policies(limits: Limits) -> tuple[str, ...]:
@@ -124,11 +149,15 @@ def _model_labels(call: ModelCall, model: str) -> dict[str, Any]:
 
 
 def _tool_labels(call: ToolCall) -> dict[str, Any]:
-    """A tool that the model made up is `other`."""
     failure = call.failure
-    name = names.OTHER if failure and failure.code is Code.NOT_FOUND else call.name
-    known = {names.OPERATION: "execute_tool", names.TOOL_NAME: name}
+    known = {names.OPERATION: "execute_tool", names.TOOL_NAME: _tool_name(call)}
     return known | ({names.ERROR_TYPE: failure.code.value} if failure else {})
+
+
+def _tool_name(call: ToolCall) -> str:
+    """A tool that the model made up is `other`."""
+    made_up = call.failure and call.failure.code is Code.NOT_FOUND and call.source is None
+    return names.OTHER if made_up else call.name
 
 
 def _turn_labels(record: TurnRecord, labels: Labels) -> dict[str, Any]:
@@ -145,7 +174,10 @@ class MetricSink:
 
     def __init__(self, settings: Settings) -> None:
         self.labels = Labels(
-            frozenset(settings.limits.roles), frozenset(settings.model.names), policies(settings.limits)
+            frozenset(settings.limits.roles),
+            frozenset(settings.model.names),
+            policies(settings.limits),
+            settings.tools.names,
         )
         meter = metrics.get_meter(names.SCOPE)
         self._write = instruments(meter)
@@ -184,6 +216,8 @@ def instruments(meter: metrics.Meter) -> dict[str, Write]:
         (names.ERRORS, "{error}", "Turns that ended with an error, by category and fault"),
         (names.RATE_LIMIT_DECISIONS, "{decision}", "Decisions of the limiter"),
         (names.TOKENS, "{token}", "Tokens by direction and model; input includes cached ones"),
+        (names.TOOL_CALLS, "{call}", "Calls of tools by what became of them"),
+        (names.APPROVALS, "{call}", "Tool calls that needed somebody's yes, by what became of it"),
         (names.MODEL_RETRIES, "{retry}", "Requests to the model's API after the first of a call"),
         (names.COST_TOTAL, "{USD}", "Cost of model calls in US dollars"),
         (names.COST_UNCACHED, "{USD}", "What the same calls would have cost without the provider's cache"),

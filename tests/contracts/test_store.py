@@ -43,6 +43,7 @@ class Row(Struct, frozen=True, kw_only=True):
     writer: str | None = None
     writer_seq: int | None = None
     writer_low: int | None = None
+    arguments: str | None = None
     lease: str | None = None
     charged_micros: int = 0
     created_at: int = 1_764_000_000_123_456

@@ -13,6 +13,7 @@ from service.store.postgres.line import Line
 
 TABLES = (
     "audit_content",
+    "audit_arguments",
     "audit_subject",
     "audit_quarantine",
     "audit_hold",

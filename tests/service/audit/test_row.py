@@ -9,8 +9,10 @@ from service.audit.access import Access, Look
 from service.audit.access import row_of as row_of_access
 from service.audit.interrupted import record_of
 from service.audit.row import metadata, row_of
+from service.seal.content import mac
 from service.store.database import open_database
-from telemetry.failure import Code
+from telemetry.canonical import commitment
+from telemetry.failure import Code, Failure
 from telemetry.record import Ending, Outcome, Reserved, ToolOutcome
 from tests.harness.records import CANARY, TRACE_ID, a_tool_call, an_opening, answered, failed, refused
 
@@ -38,6 +40,7 @@ def test_the_row_of_an_answer():
         "response_time_ms": 1234,
         "count": 1,
         "query": CANARY,
+        "arguments": None,
         "created_at": 1_764_000_000_123_456,
         "lease": None,
         "charged_micros": 1200,
@@ -117,7 +120,20 @@ def test_the_metadata_of_an_answer():
             }
         ]
         * 2,
-        "toolCalls": [{"name": "calculate", "outcome": "finished", "startedAfterMs": 0, "milliseconds": 10}],
+        "toolCalls": [
+            {
+                "callId": "toolu-1",
+                "name": "calculate",
+                "source": None,
+                "effects": None,
+                "outcome": "finished",
+                "code": None,
+                "argumentsCommitment": None,
+                "resultLength": None,
+                "startedAfterMs": 0,
+                "milliseconds": 10,
+            }
+        ],
         "rateLimit": {
             "decision": "allowed",
             "policy": "role",
@@ -217,3 +233,30 @@ def test_an_odd_filter_costs_no_row_of_a_look():
         at=1_764_000_000_123_456,
     )
     assert msgspec.json.decode(row_of_access(access).metadata)["filters"] == {"user": "\\ud800ann"}
+
+
+def test_what_tools_were_called_with_is_beside_the_metadata_and_committed_to_in_it():
+    text, salt = '{"expression":"6*7"}', "ab" * 32
+    call = a_tool_call(
+        source="built_in",
+        effects=False,
+        arguments=text,
+        arguments_salt=salt,
+        arguments_commitment=commitment(salt, text),
+        result_length=2,
+    )
+    failure = Failure(code=Code.FORBIDDEN)
+    denied = a_tool_call(call_id="toolu-2", outcome=ToolOutcome.DENIED, failure=failure)
+    row = row_of(answered(tool_calls=(call, denied)))
+    assert msgspec.json.decode(row.arguments) == [{"callId": "toolu-1", "salt": salt, "arguments": text}]
+    first, second = msgspec.json.decode(row.metadata)["toolCalls"]
+    assert first["argumentsCommitment"] == mac(bytes.fromhex(salt), text.encode()).hex()
+    assert (first["source"], first["effects"], first["resultLength"], first["code"]) == (
+        "built_in",
+        False,
+        2,
+        None,
+    )
+    assert (second["argumentsCommitment"], second["outcome"], second["code"]) == (None, "denied", "forbidden")
+    assert salt not in row.metadata
+    assert "6*7" not in row.metadata

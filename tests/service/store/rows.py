@@ -27,6 +27,7 @@ class Row(Struct, frozen=True, kw_only=True):
     count: int = 1
     metadata: str = '{"outcome":"answered"}'
     query: str | None = "How much did we spend?"
+    arguments: str | None = None
     lease: str | None = None
     charged_micros: int = 0
     writer: str | None = None

@@ -102,6 +102,14 @@ async def test_what_goes_takes_its_text_its_words_and_its_tools_along(database, 
         assert [row["rowid"] for row in ask(url, INDEXED)] == [3, 4]
 
 
+async def test_what_goes_takes_along_what_its_tools_were_called_with(database, url):
+    await append(database, 2, arguments="[]")
+    await append(database, 1, NOW, arguments="[]")
+    await checkpoint(database)
+    await run(database)
+    assert [row["log_index"] for row in ask(url, "SELECT log_index FROM audit_arguments")] == [2]
+
+
 async def test_only_what_a_checkpoint_covers_goes(database, url):
     await append(database, 4)
     assert await run(database) == 0

@@ -119,6 +119,23 @@ def test_a_tool_that_failed_keeps_its_name():
     assert (labels[names.TOOL_NAME], labels[names.ERROR_TYPE]) == ("calculate", "internal")
 
 
+@pytest.mark.parametrize("outcome", ToolOutcome)
+def test_calls_of_tools_are_counted_by_what_became_of_them(outcome):
+    record = answered(tool_calls=(a_tool_call(source="built_in", outcome=outcome),) * 2)
+    assert told(record, names.TOOL_CALLS) == [(1, {"tool": "calculate", "outcome": outcome.value})] * 2
+
+
+def test_known_tools_are_there_from_the_start():
+    sink = MetricSink(Settings())
+    there = {
+        (point.labels["tool"], point.labels["outcome"])
+        for point in zeros(sink.labels)
+        if point.name == names.TOOL_CALLS
+    }
+    named = (*Settings().tools.names, "other")
+    assert there == {(tool, outcome.value) for tool in named for outcome in ToolOutcome}
+
+
 def test_a_decision_over_somebody_unknown_is_of_no_role_and_none_is_none():
     record = refused(Code.RATE_LIMITED, opening=an_opening(caller=None, rate_limit=LIMIT))
     ((labels, value),) = [
