@@ -200,6 +200,11 @@ class OpenTurn:
         return any(call.first_chunk_seconds is not None for call in self._model_calls)
 
     @property
+    def stop_reason(self) -> str | None:
+        """Why the last model call stopped."""
+        return self._model_calls[-1].stop_reason if self._model_calls else None
+
+    @property
     def seconds(self) -> float:
         """How long it has been under way."""
         return self._clock() - self._began

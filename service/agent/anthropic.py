@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from config.settings import Settings
-from service.agent import caching
+from service.agent import caching, dialect
 from service.agent.draft import Draft
 from service.agent.model import Hear, Piece, Prompt, Reply
 from service.agent.silence import Silence, Silent, Times
@@ -115,7 +115,7 @@ class AnthropicModel:
         further = spans.leading_here() if self._traced else {}
         with translating(draft):
             stream = await self._client.messages.create(
-                **caching.arguments(prompt, self._cache), stream=True, extra_headers=further
+                **_arguments(prompt, self._cache), stream=True, extra_headers=further
             )
         async with stream:
             draft.status = stream.response.status_code
@@ -154,6 +154,14 @@ def _client(api_key: str, base_url: str, connect: float) -> AsyncAnthropic:
     )
     client._custom_headers = {}  # noqa: SLF001 - ANTHROPIC_CUSTOM_HEADERS is read whatever is passed
     return client
+
+
+def _arguments(prompt: Prompt, cache: caching.Cache) -> dict[str, Any]:
+    given = caching.arguments(prompt, cache)
+    if prompt.schema is None:
+        return given
+    form = dialect.output_config(prompt.schema, load().transform_schema)
+    return {**given, "output_config": {**given.get("output_config", {}), **form}}
 
 
 def _check(headers: Any, draft: Draft) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from logging import WARNING
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from service.errors import DatabaseAway, DatabaseError, RowRefused
 from telemetry import log, names
@@ -34,11 +34,15 @@ Message = Mapping[str, Any]
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """A turn that was answered: its record, what was said in it by either side, and the text of it."""
+    """A turn that was answered: its record, what was said in it by either side, and the text of it.
+
+    `structured` is the value that the text is, where an answer in JSON was asked for.
+    """
 
     record: TurnRecord
     messages: Sequence[Message]
     text: str
+    structured: Any = UNSET
 
 
 class Hold(Protocol):

@@ -22,6 +22,8 @@ class Prompt(Struct, frozen=True, kw_only=True):
     messages: Sequence[Mapping[str, Any]]
     tools: Sequence[Mapping[str, Any]]
     max_tokens: int
+    schema: Mapping[str, Any] | None = None
+    """The JSON schema that the answer's text has to fit, if it is to be JSON."""
 
 
 class Answering(Struct, frozen=True):

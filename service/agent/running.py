@@ -5,7 +5,9 @@ Refuses to end twice: the first reason wins.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
+
+from msgspec import UNSET
 
 from service.agent.channel import Channel, Ear
 from service.agent.events import Event
@@ -53,6 +55,7 @@ class RunningTurn:
         self.reason: BaseException | None = None
         self.holds: list[Hold] = []
         self.said: Sequence[Message] = ()
+        self.structured: Any = UNSET
 
     def begin(self, task: asyncio.Task[None]) -> None:
         """The task that runs it exists."""
@@ -126,7 +129,9 @@ class RunningTurn:
         """What was answered; None while the turn runs, and where it ended otherwise."""
         if self.record is None or self.record.outcome is not Outcome.ANSWERED:
             return None
-        return Answer(record=self.record, messages=self.said, text=self.channel.text)
+        return Answer(
+            record=self.record, messages=self.said, text=self.channel.text, structured=self.structured
+        )
 
     @property
     def streamed(self) -> bool:

@@ -5,15 +5,15 @@ Refuses to end twice: the first reason wins, and a second cancel cannot break in
 
 import asyncio
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from logging import ERROR
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from msgspec import Struct, structs
 
-from service.agent import worst
+from service.agent import structure, worst
 from service.agent.agent import Agent, Offered
 from service.agent.channel import Channel
 from service.agent.granted import Gate, Grant
@@ -50,6 +50,8 @@ class Question(Struct, frozen=True, kw_only=True):
     streamed: bool
     continues: bool = False
     """Whether the caller named the conversation, so that it may be there."""
+    schema: Mapping[str, Any] | None = None
+    """The JSON schema that the answer has to fit, looked through."""
 
 
 class Ask(Protocol):
@@ -62,6 +64,8 @@ class Ask(Protocol):
     """Where it comes from."""
     whom: str
     """Who seems to ask: orders those who wait for a place."""
+    heavy: bool
+    """Whether to look at the question takes long enough to be done in a thread."""
 
     async def caller(self) -> Caller:
         """Who asks; raises Unauthenticated, Forbidden or DatabaseError."""
@@ -228,6 +232,8 @@ class Turns:
     async def _converse(self, running: RunningTurn, turn: OpenTurn, ask: Ask) -> None:
         prompt, means = await self._admit(running, turn, ask)
         answered = await converse(self._agent, turn, prompt, running.channel, means)
+        if prompt.schema is not None:
+            running.structured = await structure.fit(prompt.schema, answered, turn.stop_reason)
         running.said = *prompt.messages[-1:], *answered
 
     async def _admit(self, running: RunningTurn, turn: OpenTurn, ask: Ask) -> tuple[Prompt, Means]:
@@ -235,7 +241,8 @@ class Turns:
         await self._knock(turn, ask.address)
         caller = await ask.caller()
         turn.identified(caller)
-        question = self._chosen(caller, ask.question())
+        asked = await asyncio.to_thread(ask.question) if ask.heavy else ask.question()
+        question = self._chosen(caller, asked)
         turn.asked(
             conversation_id=question.conversation_id,
             model=question.model,
@@ -296,6 +303,7 @@ class Turns:
             messages=(*history, {"role": "user", "content": question.message}),
             tools=offered.definitions,
             max_tokens=question.max_tokens,
+            schema=question.schema,
         )
 
 

@@ -22,7 +22,7 @@ RESULT_TOKENS = 1_024
 
 def input_tokens(prompt: Prompt) -> int:
     """The most tokens a prompt can be: no token is less than a byte of its text."""
-    parts = (prompt.system, prompt.messages, prompt.tools)
+    parts = (prompt.system, prompt.messages, prompt.tools, [prompt.schema or {}])
     return FRAME_TOKENS + sum(map(_bytes, parts))
 
 

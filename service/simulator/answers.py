@@ -4,17 +4,20 @@ Refuses to pretend: each text says that no model wrote it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import cycle, islice
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from service.simulator.arguments import arguments_for
 from service.simulator.markers import MARKER, Script
-from service.simulator.messages import Block, Question, Tool
+from service.simulator.messages import Block, Question, Tool, schema_of
 
 NOTE = "This answer comes from the simulator, not from a model. Set ANTHROPIC_API_KEY to ask a real one."
+UNFIT = '["This does not fit."]'
+"""What `[sim:bad-schema]` says where an object is asked for."""
 QUOTED = 200
 """Characters of a message or of a tool's result that an answer repeats."""
 
@@ -53,11 +56,18 @@ def question_text(request: Question) -> str:
 
 def answer(request: Question, script: Script) -> Answer:
     """Say what the simulated model would, before `max_tokens` and `stop_sequences` cut it."""
-    if results := _results(request):
+    schema, results = schema_of(request), _results(request)
+    if schema is not None and (results or not any(_calls(request, script))):
+        return Answer(text=UNFIT if script.fault == "bad-schema" else _fitting(schema))
+    if results:
         return Answer(text=f"{' '.join(_tell(request, result) for result in results)}\n\n{NOTE}")
     if calls := tuple(_calls(request, script)):
         return Answer(calls=calls, stop_reason="tool_use")
     return Answer(text=_reply(request))
+
+
+def _fitting(schema: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(arguments_for(schema)).decode()
 
 
 def halve(whole: Answer, stop_reason: str) -> Answer:

@@ -36,6 +36,7 @@ MARKERS: Mapping[str, str] = MappingProxyType(
         "bad-json": "stream: a data line that is not JSON in the middle of the text; "
         "JSON: HTTP 200 with a body that is not JSON",
         "refuse": "half the text, then stop_reason refusal",
+        "bad-schema": "JSON that does not fit the schema that the answer has to fit",
     }
 )
 """What each `[sim:NAME]` does; N and MS stand for a whole number of at most seven digits."""

@@ -117,6 +117,24 @@ class Question(Count, frozen=True, kw_only=True, forbid_unknown_fields=True):
     top_p: Any = None
 
 
+def schema_of(request: Count) -> dict[str, Any] | None:
+    """The JSON schema that the answer has to fit; None where it may be any text."""
+    try:
+        wanted = msgspec.convert(request.output_config or {}, _OutputConfig).format
+    except msgspec.ValidationError as error:
+        raise ApiError(400, f"output_config: {error}") from None
+    return wanted.schema if wanted else None
+
+
+class _Format(Struct, frozen=True, kw_only=True):
+    type: str
+    schema: dict[str, Any]
+
+
+class _OutputConfig(Struct, frozen=True, kw_only=True):
+    format: _Format | None = None
+
+
 _SERVER_TOOLS = (
     "web_search",
     "web_fetch",

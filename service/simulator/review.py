@@ -6,9 +6,10 @@ Refuses with HTTP 400 and the name of the field, at the first thing that is wron
 import re
 from collections.abc import Iterator
 from itertools import groupby, takewhile
+from typing import Any, cast
 
 from service.simulator.error import ApiError
-from service.simulator.messages import NEEDED, Block, Count, Message, Question, Tool
+from service.simulator.messages import NEEDED, Block, Count, Message, Question, Tool, schema_of
 
 Placed = tuple[str, Block]
 """A content block with its place in the request, such as `messages.2.content.0`."""
@@ -33,6 +34,21 @@ def review(request: Count) -> None:
         _review_message(f"messages.{index}", message)
     _review_pairs(request.messages)
     _review_tools(request)
+    _review_schema("output_config.format.schema", schema_of(request))
+
+
+def _review_schema(place: str, part: Any) -> None:
+    """Every object in it has to be closed, as the API says it."""
+    if isinstance(part, dict):
+        fields = cast("dict[str, Any]", part)
+        if fields.get("type") == "object" and fields.get("additionalProperties") is not False:
+            said = "For 'object' type, 'additionalProperties' must be explicitly set to false"
+            raise ApiError(400, f"{place}: {said}")
+        for name, inner in fields.items():
+            _review_schema(f"{place}.{name}", inner)
+    elif isinstance(part, list):
+        for inner in cast("list[Any]", part):
+            _review_schema(place, inner)
 
 
 def _review_system(request: Count) -> None:

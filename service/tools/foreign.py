@@ -40,11 +40,22 @@ COMBINING = ("oneOf", "anyOf", "allOf")
 PROPERTY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 """What the Messages API takes as the name of a property at the top."""
 
+OPTIONS = 200_000
+"""How many options of a choice one look may try: long lists of long choices ask for endless ones."""
+
 _left: ContextVar[int] = ContextVar("references_left")
+_options: ContextVar[int] = ContextVar("options_left")
 
 
 class Unfit(ValueError):
-    """Something does not fit; its words are one bounded sentence without a full stop."""
+    """Something does not fit; its words are one bounded sentence without a full stop.
+
+    `where` is the place and the rule that is not kept, without anything of what does not keep it.
+    """
+
+    def __init__(self, words: str, where: str = "") -> None:
+        super().__init__(words)
+        self.where = where
 
 
 class Schema(Struct, frozen=True, kw_only=True):
@@ -56,22 +67,25 @@ class Schema(Struct, frozen=True, kw_only=True):
         """The schema as the model is told it."""
         return dict(self.document)
 
-    def decode(self, arguments: object) -> Mapping[str, Any]:
-        """The arguments themselves.
+    def decode(
+        self, arguments: object, largest: int = BYTES, references: int = REFERENCES
+    ) -> Mapping[str, Any]:
+        """The arguments themselves, of so many bytes at most, by so many references followed.
 
         Raises:
             Unfit: they do not fit; what is wrong, and where.
         """
-        _measure(arguments, "the arguments are")
-        token = _left.set(REFERENCES)
+        _measure(arguments, "the arguments are", largest)
+        token, other = _left.set(references), _options.set(OPTIONS)
         try:
             error = next(_validator()(self.document, registry=_nothing()).iter_errors(arguments), None)
         except RecursionError:
             raise Unfit("the schema goes round in a circle") from None
         finally:
             _left.reset(token)
+            _options.reset(other)
         if error is not None:
-            raise Unfit(_told(error))
+            raise Unfit(_told(error), f"{_place(error)} by its `{error.validator}`")
         return cast("Mapping[str, Any]", arguments)
 
 
@@ -93,13 +107,13 @@ def read(document: object) -> Schema:
     return Schema(document={name: part for name, part in schema.items() if name != "$schema"})
 
 
-def _measure(value: object, said: str) -> None:
+def _measure(value: object, said: str, largest: int = BYTES) -> None:
     try:
         size = len(msgspec.json.encode(value))
     except (TypeError, ValueError, RecursionError):
         raise Unfit(f"{said} no JSON") from None
-    if size > BYTES:
-        raise Unfit(f"{said} larger than {BYTES} bytes")
+    if size > largest:
+        raise Unfit(f"{said} larger than {largest} bytes")
     if _depth(value) > DEEPEST:
         raise Unfit(f"{said} more than {DEEPEST} deep")
 
@@ -134,7 +148,7 @@ def _check_closed(part: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     for word in LOOKING & part.keys():
         if isinstance(part[word], str) and not part[word].startswith("#"):
             raise Unfit("the schema refers to something elsewhere")
-        if isinstance(part[word], str) and not _leads(schema, unquote(part[word][1:])):
+        if isinstance(part[word], str) and not _leads(schema, part[word][1:]):
             raise Unfit("the schema refers to something that is not in it")
     for word in MOVING & part.keys():
         if isinstance(part[word], str):
@@ -143,7 +157,13 @@ def _check_closed(part: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
 
 def _leads(schema: Mapping[str, Any], pointer: str) -> bool:
     """Whether a JSON pointer (RFC 6901) leads to a part of it that can be a schema."""
+    return isinstance(find(schema, f"#{pointer}"), dict | bool) and (not pointer or pointer.startswith("/"))
+
+
+def find(schema: Mapping[str, Any], reference: str) -> Any:
+    """The part that a reference within a schema leads to; None where there is none."""
     part: Any = schema
+    pointer = unquote(reference[1:])
     for step in pointer.split("/")[1:] if pointer else ():
         name = step.replace("~1", "/").replace("~0", "~")
         if isinstance(part, list) and re.fullmatch("0|[1-9][0-9]{0,5}", name):
@@ -151,7 +171,7 @@ def _leads(schema: Mapping[str, Any], pointer: str) -> bool:
             part = listed[int(name)] if int(name) < len(listed) else None
         else:
             part = cast("dict[str, Any]", part).get(name) if isinstance(part, dict) else None
-    return isinstance(part, dict | bool) and (not pointer or pointer.startswith("/"))
+    return part
 
 
 def _check_top(schema: Mapping[str, Any]) -> None:
@@ -173,7 +193,7 @@ def _check_form(schema: Mapping[str, Any]) -> None:
     try:
         _validator().check_schema(form)
     except SchemaError as error:
-        raise Unfit(f"the schema is none: {_printable(error.message)}") from None
+        raise Unfit(f"the schema is none: {_told(error)}") from None
     except RecursionError:
         raise Unfit("the schema is too deep") from None
 
@@ -193,6 +213,7 @@ def _validator() -> Any:
         {
             "$ref": _counted(draft.VALIDATORS["$ref"]),
             "$dynamicRef": _counted(draft.VALIDATORS["$dynamicRef"]),
+            **{word: _weighed(draft.VALIDATORS[word]) for word in COMBINING},
             "pattern": _passed,
             "patternProperties": _passed,
             "unevaluatedProperties": _passed,
@@ -210,6 +231,17 @@ def _counted(follow: Any) -> Any:
         yield from follow(validator, reference, instance, schema) or ()
 
     return counted
+
+
+def _weighed(choose: Any) -> Any:
+    def weighed(validator: Any, options: Any, instance: Any, schema: Any) -> Generator[Any]:
+        left = _options.get(OPTIONS) - len(options)
+        if left < 0:
+            raise Unfit("the schema has too many options to try")
+        _options.set(left)
+        yield from choose(validator, options, instance, schema) or ()
+
+    return weighed
 
 
 def _passed(validator: Any, value: Any, instance: Any, schema: Any) -> None:
@@ -232,8 +264,13 @@ def _nothing() -> Any:
 
 
 def _told(error: Any) -> str:
+    return _printable(f"{error.message} at {_place(error)}" if error.absolute_path else error.message)
+
+
+def _place(error: Any) -> str:
+    """Where in a value: `$` for the whole."""
     where = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in error.absolute_path)
-    return _printable(f"{error.message} at ${where}" if where else error.message)
+    return _printable(f"${where}")
 
 
 def _printable(text: str) -> str:

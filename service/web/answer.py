@@ -5,16 +5,19 @@ Refuses to tell how a turn failed: that is a problem's part.
 
 from typing import Any
 
+from msgspec import UNSET
+
 from service.limits.rules import CONCURRENCY, TOKENS
 from telemetry.record import Allowance, RateLimit, TurnRecord
 
 
-def done(record: TurnRecord) -> dict[str, Any]:
+def done(record: TurnRecord, structured: Any = UNSET) -> dict[str, Any]:
     """Ids, model, tools, tokens and cost. `cost` is US dollars out of integer micro-dollars."""
     opening = record.opening
     return {
         "id": opening.turn_id,
         "conversationId": opening.conversation_id,
+        **({} if structured is UNSET else {"structured": structured}),
         "model": record.model,
         "stopReason": record.stop_reason,
         "toolsCalled": record.tools_called,
@@ -24,9 +27,9 @@ def done(record: TurnRecord) -> dict[str, Any]:
     }
 
 
-def whole(record: TurnRecord, text: str) -> dict[str, Any]:
+def whole(record: TurnRecord, text: str, structured: Any = UNSET) -> dict[str, Any]:
     """The JSON answer, its fields in the contract's order."""
-    told = done(record)
+    told = done(record, structured)
     return {"id": told.pop("id"), "conversationId": told.pop("conversationId"), "response": text, **told}
 
 

@@ -3,14 +3,17 @@
 Refuses a body with all its wrong fields at once, and to look into one that is no JSON by its own word.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
 from config.settings import Settings
+from service.agent import structure
+from service.agent.structure import Unfit
 from service.agent.turns import Question
 from service.auth.credentials import Credentials
 from service.errors import InvalidRequest, ServiceError, UnsupportedMediaType
@@ -22,6 +25,8 @@ from telemetry.failure import FieldError
 from telemetry.record import Caller
 
 MAX_MESSAGE = 32_000
+LIGHT = 8 << 10
+"""Bytes of a body that is looked at at once, whatever is in it."""
 NOT_BLANK = r"\S"
 """No model takes a message of blanks only."""
 EVENT_STREAM = "text/event-stream"
@@ -32,6 +37,13 @@ Identify = Callable[[Credentials], Awaitable[Caller]]
 """What came with a request -> Caller."""
 
 
+class ResponseFormat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The form that the answer's text has to have: JSON by a schema of an object, at most 64 KiB."""
+
+    type: Literal["json_schema"]
+    schema: dict[str, Any]
+
+
 class ChatBody(Struct, frozen=True, kw_only=True, rename="camel"):
     """The body of a chat request."""
 
@@ -40,6 +52,7 @@ class ChatBody(Struct, frozen=True, kw_only=True, rename="camel"):
     stream: bool | None = None
     model: str | None = None
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
+    response_format: ResponseFormat | None = None
 
 
 class Before(Struct, frozen=True):
@@ -80,6 +93,7 @@ class HttpAsk:
         self._headers, self._body, self._settings, self._identify = headers, body, settings, identify
         self._keys, self._sent = keys, sent(headers.idempotency_keys, body)
         self._caller: Caller | None = None
+        self.heavy = isinstance(body, bytes) and len(body) > LIGHT
 
     async def caller(self) -> Caller:
         """Who asks, by the credentials; looked at once."""
@@ -99,6 +113,7 @@ class HttpAsk:
             raise UnsupportedMediaType("The body must be application/json.")
         values, errors = fields.decode(ChatBody, self._body)
         errors += tuple(self._beyond_bounds(values.get("model"), values.get("max_tokens")))
+        errors += _unfit(values.get("response_format"))
         errors += self._sent.errors if self._sent else ()
         if errors:
             raise InvalidRequest("Some fields are not what this route takes.", fields=errors)
@@ -112,6 +127,7 @@ class HttpAsk:
             max_tokens=body.max_tokens or self._settings.model.max_tokens,
             streamed=self.streamed(body.stream),
             continues=body.conversation_id is not None,
+            schema=body.response_format.schema if body.response_format else None,
         )
 
     def claim(self, caller: Caller) -> KeyClaim | None:
@@ -123,7 +139,8 @@ class HttpAsk:
         if self._sent is None:
             return None
         try:
-            caller, question = await self.caller(), self.question()
+            caller = await self.caller()
+            question = await asyncio.to_thread(self.question) if self.heavy else self.question()
             told = await self._keys.find(caller, self._sent)
         except Exception:  # noqa: BLE001 - whatever it is, the turn meets it again and records it
             return None
@@ -142,6 +159,16 @@ class HttpAsk:
         if max_tokens is not None and max_tokens > ceiling:
             found.append(FieldError("maxTokens", f"Expected `int` <= {ceiling}"))
         return found
+
+
+def _unfit(wanted: ResponseFormat | None) -> tuple[FieldError, ...]:
+    """What is wrong with a schema, where one came."""
+    try:
+        if wanted:
+            structure.look_through(wanted.schema)
+    except Unfit as error:
+        return (FieldError("responseFormat.schema", str(error)),)
+    return ()
 
 
 def accepts_stream(accept: str) -> bool:

@@ -150,7 +150,7 @@ class KeyClaim:
             self._user,
             self._sent.key,
             turn_id=self._turn_id,
-            answer=msgspec.json.encode(answer.whole(given.record, given.text)).decode(),
+            answer=msgspec.json.encode(answer.whole(given.record, given.text, given.structured)).decode(),
             now=now,
             until=now + DAY,
         )

@@ -73,7 +73,8 @@ class Listening:
         if problem := self._problem(record):
             await reply.whole(problem.status, {**self._own(), **problem.headers}, problem.encoded())
         else:
-            told = msgspec.json.encode(answer.whole(record, self._running.channel.text))
+            text, structured = self._running.channel.text, self._running.structured
+            told = msgspec.json.encode(answer.whole(record, text, structured))
             await reply.whole(200, {**self._own(), **JSON}, told)
 
     async def _stream(self, reply: Reply, event: Event | None = None) -> None:
@@ -106,8 +107,9 @@ class Listening:
         record = await self._running.ended()
         if behind or record.outcome is Outcome.CLIENT_GONE:
             return b""
-        problem = self._problem(record)
-        return frames.frame("error", problem.body) if problem else frames.frame("done", answer.done(record))
+        if problem := self._problem(record):
+            return frames.frame("error", problem.body)
+        return frames.frame("done", answer.done(record, self._running.structured))
 
     def _problem(self, record: TurnRecord) -> Problem | None:
         """What went wrong; None for an answer, and for a client who is not there to read it."""

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from service.agent import structure
 from service.agent.model import Answering, ContentBegan, Counted, Prompt, TextPiece
 from service.agent.silence import Times
 from service.errors import (
@@ -67,7 +68,7 @@ async def over_http(request):
             yield model, api
 
 
-async def ask(model, *messages, tools=(CALCULATE,)):
+async def ask(model, *messages, tools=(CALCULATE,), schema=None):
     """Ask; give the pieces that were told, and the reply or the error."""
     pieces = []
 
@@ -75,7 +76,12 @@ async def ask(model, *messages, tools=(CALCULATE,)):
         pieces.append(piece)
 
     prompt = Prompt(
-        model="claude-sonnet-5-5", system="be brief", messages=messages, tools=tools, max_tokens=500
+        model="claude-sonnet-5-5",
+        system="be brief",
+        messages=messages,
+        tools=tools,
+        max_tokens=500,
+        schema=schema,
     )
     try:
         return pieces, await model.ask(prompt, hear)
@@ -213,6 +219,15 @@ async def test_it_has_an_address(model_for):
 
 async def test_it_names_its_provider(model_for):
     assert model_for("[sim:tool]").provider in models.NAMES
+
+
+async def test_a_schema_is_asked_for_and_the_answer_is_json_by_it(over_http):
+    model, _ = over_http
+    kinds = {"a": {"type": "integer"}, "b": {"type": ["string", "null"], "minLength": 3}}
+    schema = {"type": "object", "properties": kinds, "required": ["a", "b"], "additionalProperties": False}
+    _, reply = await ask(model, user("hello"), schema=schema)
+    assert reply.stop_reason == "end_turn"
+    assert await structure.fit(schema, [{"role": "assistant", "content": reply.content}], "end_turn")
 
 
 async def test_a_silence_is_one_of_our_errors(over_http):

@@ -50,6 +50,7 @@ class FakeAsk:
     client_request_id = None
     address = "192.0.2.7"
     whom = "ann"
+    heavy = False
 
     def __init__(
         self,

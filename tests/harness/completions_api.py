@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import uuid4
 
+from service.simulator.arguments import arguments_for
+
 Json = dict[str, Any]
 
 MARKER = re.compile(r"\[sim:([a-z0-9-]+)(?::(\d+))?\]")
@@ -151,6 +153,8 @@ def _deltas(body: Json, marks: Mapping[str, str]) -> tuple[list[Json], str]:
     words = (
         f"The tool returned {last['content']}." if last["role"] == "tool" else f"You said: {said}. Indeed."
     )
+    if form := body.get("response_format"):
+        words = json.dumps(arguments_for(form["json_schema"]["schema"]))
     reason = "content_filter" if "refuse" in marks else "stop"
     return [{"content": word} for word in re.findall(r"\S+\s*", words)], reason
 

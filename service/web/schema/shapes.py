@@ -22,7 +22,10 @@ class Tokens(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class DoneEvent(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The last event of an answer that is whole; `cost` is US dollars."""
+    """The last event of an answer that is whole; `cost` is US dollars.
+
+    `structured` is there where the request had a `responseFormat`: what the text is, read and held against it.
+    """
 
     id: str
     conversation_id: str
@@ -32,6 +35,7 @@ class DoneEvent(Struct, frozen=True, kw_only=True, rename="camel"):
     usage: Tokens
     cost: float
     trace_id: str
+    structured: dict[str, Any] | UnsetType = UNSET
 
 
 class Answer(DoneEvent, frozen=True, kw_only=True, rename="camel"):

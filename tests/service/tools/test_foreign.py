@@ -56,7 +56,7 @@ REFUSED = {
     ),
     "no schema": (
         {"type": "object", "properties": {"a": {"type": "text"}}},
-        "the schema is none: 'text' is not valid under any of the given schemas",
+        "the schema is none: 'text' is not valid under any of the given schemas at $.properties.a.type",
     ),
     "too large": ({"type": "object", "title": "x" * 70_000}, "the schema is larger than 65536 bytes"),
     "too deep": (nested(DEEPEST), f"the schema is more than {DEEPEST} deep"),

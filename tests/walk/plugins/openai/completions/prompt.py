@@ -21,12 +21,20 @@ def body(prompt: Prompt) -> Json:
         "max_completion_tokens": prompt.max_tokens,
         "stream": True,
         "stream_options": {"include_usage": True},
+        "response_format": _form(prompt.schema),
     }
     return {key: value for key, value in given.items() if value}
 
 
 def _system(text: str) -> list[Json]:
     return [{"role": "system", "content": text}] if text else []
+
+
+def _form(schema: Mapping[str, Any] | None) -> Json | None:
+    """Not `strict`: that wants every property required, and the answer is held against the schema anyway."""
+    if schema is None:
+        return None
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": False}}
 
 
 def _tool(tool: Mapping[str, Any]) -> Json:
