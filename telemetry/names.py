@@ -16,6 +16,7 @@ PROVIDER = "anthropic"
 # spans
 TURN_SPAN = "invoke_agent parley"
 MODEL_SPAN = "chat {model}"
+COUNT_SPAN = "count_tokens {model}"  # a large prompt, before it is weighed
 TOOL_SPAN = "execute_tool {tool}"
 
 # attributes of OpenTelemetry
@@ -51,12 +52,11 @@ USER_PSEUDONYM = "enduser.pseudo.id"  # never a name or an address
 # attributes of ours
 TURN_ID = "parley.turn.id"
 TURN_OUTCOME = "parley.turn.outcome"
+HISTORY_TURNS = "parley.history.turns"  # earlier turns of the conversation that the model is told
+HISTORY_DROPPED = "parley.history.dropped"  # those it is not, having no room for them
+HISTORY_TOKENS = "parley.history.tokens"  # of those it is
 TOOLS_CALLED = "parley.tools.called"  # string[], distinct, first-called order
 TOOL_OUTCOME = "parley.tool.outcome"  # finished | failed | denied
-COST = "parley.cost.usd_micros"  # int, millionths of a US dollar
-COST_SAVED = "parley.cost.saved_usd_micros"  # int; by the provider's cache, below zero where it cost more
-PRICED_AS = "parley.cost.priced_as"  # the model whose price was used
-ATTEMPTS = "parley.model.attempts"  # requests to the model's API within one call
 TOOL_SOURCE = "parley.tool.source"  # built_in, the package of a plug-in, or the name of an MCP server
 TOOL_EFFECTS = "parley.tool.effects"  # bool; whether it changes anything outside of the turn
 TOOL_ARGUMENTS_COMMITMENT = "parley.tool.arguments_commitment"  # hex; as in the audit's row
@@ -65,6 +65,11 @@ APPROVAL_DECISION = "parley.approval.decision"  # approve | deny | expired | una
 APPROVAL_BY = "parley.approval.decided_by"  # a pseudonym
 APPROVAL_ROLE = "parley.approval.role"  # of whoever decided
 APPROVAL_WAIT = "parley.approval.wait_ms"
+COST = "parley.cost.usd_micros"  # int, millionths of a US dollar
+COUNTED_TOKENS = "parley.prompt.counted_tokens"  # int, by the model's API; absent where it did not
+COST_SAVED = "parley.cost.saved_usd_micros"  # int; by the provider's cache, below zero where it cost more
+PRICED_AS = "parley.cost.priced_as"  # the model whose price was used
+ATTEMPTS = "parley.model.attempts"  # requests to the model's API within one call
 ATTEMPT_EVENT = "parley.model.attempt"  # a span event: one of them that failed
 ATTEMPT_STATUS = "http.response.status_code"  # OpenTelemetry's; on the event, where an answer began
 ATTEMPT_REQUEST_ID = "parley.model.request_id"  # the provider's own
@@ -113,21 +118,21 @@ AUDIT_VERIFICATIONS = (
 AUDIT_ROWS = "parley.audit.rows"  # events in the log
 AUDIT_BYTES = "parley.audit.bytes"  # By, of the journal
 DISK_FREE = "parley.disk.free"  # By, where the journal is
+TOOL_CALLS = "parley.tool.calls"  # {tool, outcome}; a tool that the model made up is `other`
 MODEL_RETRIES = "parley.model.retries"  # {model}; attempts after the first of a call
 MODEL_SHUT = "parley.model.shut"  # {model}; 1 while its breaker is open, else 0
 MCP_UP = "parley.mcp.up"  # {server}; 1 while an MCP server is connected to, else 0
 BUDGET_USED = "parley.budget.used"  # {budget}; part of 1 that is spent of the fullest
 BUDGET_REFUSALS = "parley.budget.refusals"  # {budget}
-TOOL_CALLS = "parley.tool.calls"  # {tool, outcome}; a tool that the model made up is `other`
 BUDGET_DRIFT = "parley.budget.drift"  # micro-dollars that the ledger is off the events: 0
 WORKERS_ENDED = "parley.workers.ended"  # without being told to; whoever takes the place counts it
+APPROVALS = "parley.approvals"  # {decision}; tool calls that needed somebody's yes
+FEEDBACK = "parley.feedback"  # {rating}; what callers said of their turns, each time
 LOG_LINES = "parley.log.lines"  # {type}
 SINK_FAILURES = "parley.sink.failures"  # {sink}; a sink raised, or dropped what it was told
 
 OTHER = "other"
 """Label of a role, model or tool outside the tables, so that no caller can make series."""
-APPROVALS = "parley.approvals"  # {decision}; tool calls that needed somebody's yes
-FEEDBACK = "parley.feedback"  # {rating}; what callers said of their turns, each time
 
 SECONDS_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 TURN_BUCKETS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6)
@@ -145,11 +150,11 @@ SERVICE_STOPPED = "service_stopped"
 SINK_FAILED = "sink_failed"
 REQUEST_FAILED = "request_failed"  # an error outside any turn
 MODEL_UNPRICED = "model_unpriced"
+TOOL_UNKNOWN = "tool_unknown"  # AGENT_TOOL_ROLES names one that is not there
 KEYS_UNFETCHED = "signing_keys_unfetched"  # of the tokens' issuer
 SETTLE_FAILED = "settle_failed"  # a conversation or an idempotency key was not written
 JOURNAL_STRANGE = "journal_strange"  # what a dead writer left could not all be read
 JOURNAL_UNSAFE = "journal_unsafe"  # it lies where it may not last, or cannot be written
-TOOL_UNKNOWN = "tool_unknown"  # AGENT_TOOL_ROLES names one that is not there
 AUDIT_CHECKPOINT = "audit_checkpoint"  # a signed note over the log, to be kept elsewhere
 AUDIT_INVALID = "audit_invalid"  # the log is not what was signed
 CHECKPOINT_UNTOLD = "checkpoint_untold"  # a place that checkpoints are told to did not take one
@@ -169,17 +174,17 @@ SETTINGS_REFUSED = "settings_refused"  # something was wrong with them: the old 
 WORKER_ENDED = "worker_ended"  # without being told to: another takes its place
 ALERT_FIRING = "alert_firing"  # a spike of errors, and where to read what to do
 ALERT_RESOLVED = "alert_resolved"
+APPROVAL_DECIDED = "approval_decided"  # by whom, or by nobody in time, and what
+FEEDBACK_GIVEN = "feedback_given"  # what a caller said of a turn; `traceId` is the turn's
 FOREIGN = "log"  # a library's own line
 
 LOG_TYPES = (
     COMPLETED, FAILED, ERROR, REFUSED, RATE_LIMITED, DENIED,
     SERVICE_STARTED, SERVICE_STOPPED, SINK_FAILED, REQUEST_FAILED, MODEL_UNPRICED, SETTLE_FAILED,
-APPROVAL_DECIDED = "approval_decided"  # by whom, or by nobody in time, and what
-FEEDBACK_GIVEN = "feedback_given"  # what a caller said of a turn; `traceId` is the turn's
+    TOOL_UNKNOWN,
     KEYS_UNFETCHED, JOURNAL_STRANGE, JOURNAL_UNSAFE, JOURNAL_MENDED, AUDIT_CHECKPOINT,
     AUDIT_INVALID, CHECKPOINT_UNTOLD, LIMITS_DEGRADED, LIMITS_RESTORED, BUDGET_THRESHOLD,
     MCP_CONNECTED, MCP_LOST, MCP_TOOLS_CHANGED, MCP_TOOLS_REFUSED, MCP_SAID,
     BREAKER_OPENED, BREAKER_CLOSED, SETTINGS_CHANGED, SETTINGS_REFUSED, WORKER_ENDED,
     ALERT_FIRING, ALERT_RESOLVED, APPROVAL_DECIDED, FEEDBACK_GIVEN, FOREIGN,
-    TOOL_UNKNOWN,
 )  # fmt: skip

@@ -250,12 +250,51 @@ class ToolCall(Struct, frozen=True, kw_only=True):
     seconds: float
     outcome: ToolOutcome
     failure: Failure | None = None
+    approval: Approval | None = None
+    source: str | None = None
+    effects: bool | None = None
+    arguments: str | None = None
+    arguments_salt: str | None = None
+    arguments_commitment: str | None = None
+    result_length: int | None = None
+
+    @property
+    def own_seconds(self) -> float:
+        """How long it took, without the time for which somebody's word on it was waited for."""
+        waited = self.approval.milliseconds / 1000 if self.approval else 0.0
+        return max(0.0, self.seconds - waited)
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """What the model is told of earlier turns: how many, how many it is not, and the tokens of those it is."""
+
+    turns: int
+    dropped: int
+    tokens: int
+
+    def told(self) -> dict[str, int]:
+        """The same as JSON has it."""
+        return {"turns": self.turns, "dropped": self.dropped, "tokens": self.tokens}
+
+
+class TokenCount(Struct, frozen=True, kw_only=True):
+    """A large prompt that the model's API was asked to count before the turn was weighed.
+
+    `tokens` is None where it did not; `failure` then says why. That is no failure of the turn.
+    """
+
+    model: str
+    started_at: int
+    seconds: float
+    tokens: int | None = None
+    failure: Failure | None = None
 
 
 class TurnOpening(Struct, frozen=True, kw_only=True):
     """What is known before the model is asked: enough to audit a turn that never closes.
 
     Times are microseconds since 1970 (UTC). Whatever was not yet known when a turn was refused is None.
+    `history` is that of a conversation that the caller named.
     """
 
     turn_id: str
@@ -269,6 +308,7 @@ class TurnOpening(Struct, frozen=True, kw_only=True):
     model: str | None = None
     query: str | None = None
     streamed: bool = False
+    history: History | None = None
     rate_limit: RateLimit | None = None
     reserved: Reserved | None = None
 
@@ -282,6 +322,7 @@ class TurnRecord(Struct, frozen=True, kw_only=True):
     model_calls: tuple[ModelCall, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     response_length: int = 0
+    token_count: TokenCount | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -345,7 +386,8 @@ class TurnRecord(Struct, frozen=True, kw_only=True):
     @property
     def errors(self) -> tuple[Failure, ...]:
         """Each error met, in order, also those that a retry or a tool recovered from; no refusals."""
-        steps = sorted((*self.model_calls, *self.tool_calls), key=lambda step: step.started_at)
+        counted = (self.token_count,) if self.token_count else ()
+        steps = sorted((*counted, *self.model_calls, *self.tool_calls), key=lambda step: step.started_at)
         met = tuple(failure for step in steps for failure in _failures_of(step))
         last = self.failure if self.outcome is not Outcome.REFUSED else None
         if last is None or any(last.same_error(each) for each in met):
@@ -357,7 +399,7 @@ def _heard(call: ModelCall) -> bool:
     return call.failure is None or call.first_chunk_seconds is not None
 
 
-def _failures_of(step: ModelCall | ToolCall) -> Iterator[Failure]:
+def _failures_of(step: ModelCall | ToolCall | TokenCount) -> Iterator[Failure]:
     """What went wrong within a step; a model call's own failure is its last attempt's or the turn's."""
     parts = step.attempts if isinstance(step, ModelCall) else (step,)
     return (part.failure for part in parts if part.failure)

@@ -22,10 +22,12 @@ from telemetry.record import (
     Attempt,
     Caller,
     Ending,
+    History,
     ModelCall,
     Outcome,
     RateLimit,
     Reserved,
+    TokenCount,
     ToolCall,
     ToolOutcome,
     TurnOpening,
@@ -40,12 +42,12 @@ Judge = Callable[[BaseException], Ending]
 
 Clock = Callable[[], float]
 
-SPANS = "spans"
-"""What a span that cannot be written is counted under, as if it were a sink."""
 SALT_BYTES = 32
 ARGUMENTS = 65_536
 """Characters of a call's arguments that are kept."""
 
+SPANS = "spans"
+"""What a span that cannot be written is counted under, as if it were a sink."""
 
 
 def microseconds() -> int:
@@ -104,6 +106,27 @@ class OpenModelCall:
         self.call = structs.replace(self.call, **facts)
 
 
+class OpenTokenCount:
+    """The draft of a TokenCount."""
+
+    def __init__(self, model: str, clock: Clock) -> None:
+        self._clock, self._began = clock, clock()
+        self.count = TokenCount(model=model, started_at=microseconds(), seconds=0.0)
+
+    def counted(self, tokens: int) -> None:
+        """The API counted so many."""
+        self.count = structs.replace(self.count, tokens=tokens)
+
+    def failed(self, failure: Failure | None) -> None:
+        """It did not count."""
+        self.count = structs.replace(self.count, failure=failure)
+
+    def close(self) -> TokenCount:
+        """Freeze it."""
+        self.count = structs.replace(self.count, seconds=self._clock() - self._began)
+        return self.count
+
+
 class OpenToolCall:
     """The draft of a ToolCall."""
 
@@ -113,33 +136,6 @@ class OpenToolCall:
             name=name, call_id=call_id, started_at=microseconds(), seconds=0.0, outcome=ToolOutcome.FINISHED
         )
 
-    def failed(self, failure: Failure | None) -> None:
-        """It gave no result; `failure` is None where it was cut short through nobody's fault."""
-        self._learn(outcome=ToolOutcome.FAILED, failure=failure)
-
-    def approved(self, approval: Approval) -> None:
-        """Somebody said yes or no, or nobody did."""
-        self._learn(approval=approval)
-
-    def denied(self, failure: Failure) -> None:
-        """It was not run, by a policy's word."""
-        self._learn(outcome=ToolOutcome.DENIED, failure=failure)
-
-    def close(self) -> ToolCall:
-        """Freeze it."""
-        self._learn(seconds=self._clock() - self._began)
-        return self.call
-
-
-class OpenTurn:
-    """The draft of a record: the one mutable thing, alive only while the turn is."""
-
-    def __init__(self, opening: TurnOpening, sinks: Sequence[Guarded], judge: Judge, clock: Clock) -> None:
-        self.opening, self._sinks, self._judge, self._clock = opening, sinks, judge, clock
-        self._began = clock()
-        self._model_calls: list[ModelCall] = []
-        self._tool_calls: list[OpenToolCall] = []
-        self._response_length = 0
     def wanted(self, name: str, arguments: Mapping[str, Any] | None) -> None:
         """What the model wrote; of arguments that are too long the commitment alone is kept."""
         self._learn(name=name)
@@ -158,6 +154,37 @@ class OpenTurn:
         """The model is told this."""
         self._learn(result_length=len(content))
 
+    def failed(self, failure: Failure | None) -> None:
+        """It gave no result; `failure` is None where it was cut short through nobody's fault."""
+        self._learn(outcome=ToolOutcome.FAILED, failure=failure)
+
+    def approved(self, approval: Approval) -> None:
+        """Somebody said yes or no, or nobody did."""
+        self._learn(approval=approval)
+
+    def denied(self, failure: Failure) -> None:
+        """It was not run, by a policy's word."""
+        self._learn(outcome=ToolOutcome.DENIED, failure=failure)
+
+    def close(self) -> ToolCall:
+        """Freeze it."""
+        self._learn(seconds=self._clock() - self._began)
+        return self.call
+
+    def _learn(self, **facts: object) -> None:
+        self.call = structs.replace(self.call, **facts)
+
+
+class OpenTurn:
+    """The draft of a record: the one mutable thing, alive only while the turn is."""
+
+    def __init__(self, opening: TurnOpening, sinks: Sequence[Guarded], judge: Judge, clock: Clock) -> None:
+        self.opening, self._sinks, self._judge, self._clock = opening, sinks, judge, clock
+        self._began = clock()
+        self._model_calls: list[ModelCall] = []
+        self._tool_calls: list[OpenToolCall] = []
+        self._response_length = 0
+        self._token_count: TokenCount | None = None
         self.reason: BaseException | None = None
         self.record: TurnRecord | None = None
 
@@ -169,11 +196,12 @@ class OpenTurn:
         """The request is well-formed."""
         self._learn(conversation_id=conversation_id, model=model, query=query, streamed=streamed)
 
+    def remembered(self, history: History | None) -> None:
+        """The model is going to be told so much of the conversation."""
+        self._learn(history=history)
+
     def decided(self, limit: RateLimit | None) -> None:
         """The limiter spoke."""
-    def _learn(self, **facts: object) -> None:
-        self.call = structs.replace(self.call, **facts)
-
         self._learn(rate_limit=limit)
 
     def reserved(self, reserved: Reserved | None) -> None:
@@ -232,11 +260,21 @@ class OpenTurn:
                 self._model_calls.append(call)
                 spans.tell_attempts(span, call)
                 spans.finish(span, spans.of_model_call(call), failure)
-    @property
-    def stop_reason(self) -> str | None:
-        """Why the last model call stopped."""
-        return self._model_calls[-1].stop_reason if self._model_calls else None
 
+    @contextmanager
+    def token_count(self, model: str, attributes: spans.Attributes) -> Generator[OpenTokenCount]:
+        """Have a prompt counted in a span of its own."""
+        known = {names.OPERATION: "count_tokens", names.REQUEST_MODEL: model, **attributes}
+        draft = OpenTokenCount(model, self._clock)
+        with spans.frame(names.COUNT_SPAN.format(model=model), known, SpanKind.CLIENT) as span:
+            try:
+                yield draft
+            except BaseException as error:
+                draft.failed(self._ending(error).failure)
+                raise
+            finally:
+                count = self._token_count = draft.close()
+                spans.finish(span, spans.of_token_count(count), count.failure)
 
     @contextmanager
     def tool_call(self, name: str, call_id: str) -> Generator[OpenToolCall]:
@@ -268,6 +306,7 @@ class OpenTurn:
             model_calls=tuple(self._model_calls),
             tool_calls=tuple(draft.call for draft in self._tool_calls),
             response_length=self._response_length,
+            token_count=self._token_count,
         )
         return self.record
 

@@ -11,7 +11,17 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from telemetry import log, names
 from telemetry.failure import Failure
-from telemetry.record import Attempt, ModelCall, RateLimit, ToolCall, TurnRecord, Usage
+from telemetry.record import (
+    Approval,
+    Attempt,
+    History,
+    ModelCall,
+    RateLimit,
+    TokenCount,
+    ToolCall,
+    TurnRecord,
+    Usage,
+)
 
 Value = str | bool | int | float | Sequence[str]
 Attributes = Mapping[str, Value]
@@ -74,7 +84,24 @@ def of_turn(record: TurnRecord) -> Attributes:
         names.AUDIT_ID: opening.turn_id,
     }
     source = {names.USAGE_SOURCE: record.usage_source.value}
-    return {**_given(known), **of_usage(record.usage), **source, **of_server(record)}
+    return {
+        **_given(known),
+        **of_history(opening.history),
+        **of_usage(record.usage),
+        **source,
+        **of_server(record),
+    }
+
+
+def of_history(history: History | None) -> dict[str, Value]:
+    """What the model was told of earlier turns; nothing where the conversation is new."""
+    if not history:
+        return {}
+    return {
+        names.HISTORY_TURNS: history.turns,
+        names.HISTORY_DROPPED: history.dropped,
+        names.HISTORY_TOKENS: history.tokens,
+    }
 
 
 def of_server(record: TurnRecord) -> Attributes:
@@ -101,6 +128,11 @@ def of_model_call(call: ModelCall) -> Attributes:
         names.USAGE_SOURCE: call.usage_source.value,
     }
     return _given(known) | of_usage(call.usage) | of_failure(call.failure)
+
+
+def of_token_count(count: TokenCount) -> Attributes:
+    """Attributes of `count_tokens {model}` at its end."""
+    return _given({names.COUNTED_TOKENS: count.tokens}) | of_failure(count.failure)
 
 
 def tell_attempts(span: Span, call: ModelCall) -> None:

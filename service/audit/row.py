@@ -108,6 +108,7 @@ def _asked(record: TurnRecord) -> dict[str, Any]:
         **({"tenant": caller.tenant} if caller and caller.tenant else {}),
         **({"authStale": True} if caller and caller.stale else {}),
         "conversationId": opening.conversation_id,
+        **({"history": opening.history.told()} if opening.history else {}),
         "model": record.model,
         **({"askedModel": opening.model} if opening.model != record.model else {}),
         "streamed": opening.streamed,
@@ -154,12 +155,11 @@ def _steps(record: TurnRecord) -> dict[str, Any]:
         "modelCalls": [_model_call(call, record.opening.opened_at) for call in record.model_calls],
         "toolsCalled": record.tools_called,
         "toolCalls": [_tool_call(call, record.opening.opened_at) for call in record.tool_calls],
-        "rateLimit": _rate_limit(record.opening.rate_limit),
         **({"tokenCount": _token_count(record.token_count)} if record.token_count else {}),
+        "rateLimit": _rate_limit(record.opening.rate_limit),
     }
 
 
-def _model_call(call: ModelCall, opened_at: int) -> Mapping[str, Any]:
 def _token_count(count: TokenCount) -> Mapping[str, Any]:
     """What the model's API counted in a large prompt, null where it did not, and how long that took."""
     return {
@@ -169,6 +169,7 @@ def _token_count(count: TokenCount) -> Mapping[str, Any]:
     }
 
 
+def _model_call(call: ModelCall, opened_at: int) -> Mapping[str, Any]:
     told: dict[str, Any] = {
         "model": call.model,
         **({"provider": call.provider} if call.provider != names.PROVIDER else {}),
