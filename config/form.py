@@ -180,20 +180,6 @@ def counts(table: Mapping[str, int], name: str, least: int, most: int) -> Form[M
     )
 
 
-def _plain(number: float | Decimal) -> str:
-    return f"{Decimal(str(number)).normalize():f}"
-
-
-def _match(pattern: str, given: str) -> str:
-    if not re.fullmatch(pattern, given):
-        raise ValueError
-    return given
-
-
-def _one(words: Mapping[str, T], given: str) -> T:
-    if given not in words:
-        raise ValueError
-    return words[given]
 def choices(expected: str, name: str, item: str) -> Form[Mapping[str, tuple[str, ...]]]:
     """Some words by name, as `A=x|y,B=z`, each distinct among its own and matching its pattern."""
 
@@ -211,6 +197,20 @@ def choices(expected: str, name: str, item: str) -> Form[Mapping[str, tuple[str,
     return Form(expected=expected, read=read, show=show)
 
 
+def _plain(number: float | Decimal) -> str:
+    return f"{Decimal(str(number)).normalize():f}"
+
+
+def _match(pattern: str, given: str) -> str:
+    if not re.fullmatch(pattern, given):
+        raise ValueError
+    return given
+
+
+def _one(words: Mapping[str, T], given: str) -> T:
+    if given not in words:
+        raise ValueError
+    return words[given]
 
 
 def _within(number: N, least: float, most: float) -> N:
