@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from msgspec import Struct, field
 
 from service.agent.choice import Choice
-from service.agent.cost import Prices
+from service.agent.cost import WINDOW, Prices
 from service.agent.guard import Guards
 from service.agent.model import Model
 from service.tools import Errand, Tool
@@ -49,7 +49,7 @@ class Agent(Struct, frozen=True):
     """What answers: a model, its tools, what it costs, and how often it may ask for tools in one turn.
 
     `fallbacks` are the models that are asked in place of one that cannot answer, in this order. `seconds` is
-    how long a turn may take.
+    how long a turn may take, `context_tokens` what bounds every model's window.
     """
 
     model: Model
@@ -60,6 +60,11 @@ class Agent(Struct, frozen=True):
     fallbacks: tuple[str, ...] = ()
     seconds: float = float("inf")
     choice: Choice = field(default_factory=Choice)
+    context_tokens: int = WINDOW
+
+    def window(self, model: str) -> int:
+        """How many tokens a prompt and its answer may have together."""
+        return min(self.prices.window(model), self.context_tokens)
 
     def instead_of(self, model: str, caller: Caller | None) -> Sequence[str]:
         """The models to ask where this one cannot answer, as far as the caller may."""

@@ -20,6 +20,9 @@ TABLE = Path(__file__).with_name("prices.toml")
 
 MICRO = 1_000_000
 
+WINDOW = 200_000
+"""Tokens of a model's window where the table does not say."""
+
 DOLLARS = re.compile(r"(\d{1,6})(?:\.(\d{1,6}))?", re.ASCII)
 """Six decimals of a dollar per million tokens are whole millionths of a micro-dollar per token."""
 
@@ -60,6 +63,7 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     since: date
     source: Annotated[str, Meta(min_length=1)]
     long_prompt: LongPrompt | None = None
+    window: Annotated[int, Meta(ge=1)] = WINDOW
 
 
 class Price(Struct, frozen=True, kw_only=True):
@@ -71,6 +75,7 @@ class Price(Struct, frozen=True, kw_only=True):
     cache_write_5m: int
     cache_write_1h: int
     long_prompt: LongPrompt | None = None
+    window: int = WINDOW
 
     def charge(self, usage: Usage) -> int:
         """Give the exact cost in millionths of a micro-dollar.
@@ -120,6 +125,11 @@ class Prices:
         """Say whether a model, or the one it is a dated snapshot of, is in the table."""
         return self._base(model) is not None
 
+    def window(self, model: str) -> int:
+        """How many tokens a model takes, its answer included; of one nobody knows what most take."""
+        base = self._base(model)
+        return WINDOW if base is None else self._by_model[base].window
+
     def price(self, model: str, usage: Usage) -> Priced:
         """Price one call's usage, rounded half up to whole micro-dollars."""
         base = self._base(model)
@@ -167,6 +177,7 @@ def _price(entry: Entry) -> Price:
         cache_write_5m=_millionths("cache_write_5m", entry.cache_write_5m),
         cache_write_1h=_millionths("cache_write_1h", entry.cache_write_1h),
         long_prompt=entry.long_prompt,
+        window=entry.window,
     )
 
 

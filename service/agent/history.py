@@ -5,6 +5,7 @@ Refuses to keep what no model takes back: blank text, and half a surrogate pair.
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import dropwhile
 from typing import Any
 
 import msgspec
@@ -13,10 +14,8 @@ from service.agent.hold import Message
 from service.errors import DatabaseError
 from service.store.conversations import KeptTurn
 
-TURNS = 50
+TURNS = 500
 """Turns of a conversation that the model is told again, at most: the latest."""
-CHARACTERS = 200_000
-"""Characters of JSON that it is told again, at most."""
 
 THINKING = {"thinking", "redacted_thinking"}
 """Blocks that only the model that wrote them takes back."""
@@ -42,15 +41,9 @@ def decode(turn: KeptTurn) -> Sequence[dict[str, Any]]:
 
 
 def told_again(turns: Sequence[KeptTurn], model: str) -> Sequence[Message]:
-    """What this model is told of earlier turns, oldest first; the oldest are left out beyond the bounds."""
-    kept: list[KeptTurn] = []
-    room = CHARACTERS
-    for turn in reversed(turns[-TURNS:]):
-        room -= len(turn.messages)
-        if room < 0:
-            break
-        kept.append(turn)
-    return [message for turn in reversed(kept) for message in _told(turn, model)]
+    """What this model is told of earlier turns, in their order: from the first that a question begins."""
+    messages = [message for turn in turns for message in _told(turn, model)]
+    return list(dropwhile(lambda message: message["role"] != "user", messages))
 
 
 def without_thinking(messages: Sequence[Message]) -> Sequence[Message]:

@@ -1,6 +1,7 @@
 """The conversations that turns of this process are in: what such a turn is told, and what it leaves.
 
-Refuses two turns of one conversation at once in this process. Across processes both are kept, each whole.
+Refuses two turns of one conversation at once: in this process by itself, in others by a lease. Where no
+lease could be had both are kept, each whole.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -8,15 +9,17 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from service.agent import history
-from service.agent.hold import Answer, Message
+from service.agent import context, history
+from service.agent.context import Fitted
+from service.agent.hold import Answer
+from service.agent.leases import BUSY_MS, RUNNING, Leases, Place
+from service.agent.model import Prompt
 from service.errors import Conflict, DatabaseError
 from service.store.conversations import KeptTurn
+from telemetry.record import TurnRecord, UsageSource
 
 TITLE = 80
 """Characters of the first message that are the conversation's title."""
-BUSY_MS = 1_000
-"""When to come back to a conversation in which a turn runs: nobody knows how long it will."""
 
 Clock = Callable[[], int]
 """Microseconds since 1970 (UTC)."""
@@ -29,8 +32,8 @@ class Conversations(Protocol):
         """Keep an answered turn, once; False where the conversation is not the user's any more."""
         ...
 
-    async def recall(self, conversation_id: str, user_id: str, turns: int) -> Sequence[KeptTurn]:
-        """The last so many turns, oldest first; raises NotFound."""
+    async def recall(self, conversation_id: str, user_id: str, turns: int, tokens: int) -> Sequence[KeptTurn]:
+        """The last so many turns, of about so many tokens at most, oldest first; raises NotFound."""
         ...
 
     async def hide(self, conversation_id: str, user_id: str, at: int, *, early: bool = False) -> None:
@@ -39,13 +42,22 @@ class Conversations(Protocol):
 
 
 class Topic(Struct, frozen=True, kw_only=True):
-    """Which conversation a turn belongs to; `named` where the caller named it, so that it may be there."""
+    """Which conversation a turn belongs to; `named` where the caller named it, so that it may be there.
+
+    `window` is the model's, in tokens.
+    """
 
     user_id: str
     conversation_id: str
     message: str
     model: str
     named: bool
+    window: int
+
+    @property
+    def place(self) -> Place:
+        """What it is known by: an id is each user's own."""
+        return self.user_id, self.conversation_id
 
 
 class Present:
@@ -59,9 +71,9 @@ class Present:
 class Memory:
     """All conversations, and which of them are present."""
 
-    def __init__(self, conversations: Conversations, clock: Clock) -> None:
-        self.conversations, self._clock = conversations, clock
-        self._present: dict[tuple[str, str], Present] = {}
+    def __init__(self, conversations: Conversations, clock: Clock, leases: Leases | None = None) -> None:
+        self.conversations, self._clock, self.leases = conversations, clock, leases or Leases()
+        self._present: dict[Place, Present] = {}
 
     async def hide(self, conversation_id: str, user_id: str) -> None:
         """Hide a user's conversation and drop its history; a turn that still runs in it leaves nothing.
@@ -79,15 +91,15 @@ class Memory:
         Raises:
             Conflict: another one does.
         """
-        present = self._present.setdefault((topic.user_id, topic.conversation_id), Present())
+        present = self._present.setdefault(topic.place, Present())
         if present.running is not None:
-            raise Conflict("A turn of this conversation is still running.", retry_after_ms=BUSY_MS)
+            raise Conflict(RUNNING, retry_after_ms=BUSY_MS)
         present.running = turn_id
         return present
 
     def leave(self, topic: Topic, turn_id: str) -> None:
         """The turn has ended; its conversation stays present while something of it is not written."""
-        place = topic.user_id, topic.conversation_id
+        place = topic.place
         present = self._present[place]
         if present.running == turn_id:
             present.running = None
@@ -103,22 +115,27 @@ class Talk:
     def __init__(self, memory: Memory, topic: Topic, turn_id: str) -> None:
         self._memory, self._topic, self._turn_id = memory, topic, turn_id
         self._present: Present | None = None
-        self._position = 1
+        self._known: Sequence[KeptTurn] = ()
+        self._before = 0
 
-    async def take(self) -> Sequence[Message]:
-        """Hold the conversation and return what the model is to be told of it.
+    async def take(self) -> None:
+        """Hold the conversation and look what was said in it.
 
         Raises:
-            Conflict: another turn of this process holds it.
+            Conflict: another turn holds it, of this process or another.
             NotFound: it is another user's, or was hidden.
             DatabaseError: nobody could look, and not all of it is known here.
         """
         self._present = self._memory.enter(self._topic, self._turn_id)
-        if not self._topic.named:
-            return ()
-        known = await self._known(self._present)
-        self._position = known[-1].position + 1 if known else 1
-        return history.told_again(known, self._topic.model)
+        if self._topic.named:
+            await self._memory.leases.take(self._topic.place, self._turn_id)
+            self._known = await self._look(self._present)
+
+    def continued(self, prompt: Prompt) -> Fitted:
+        """A question with what was said before it; raises TooLarge."""
+        found = context.fitted(prompt, self._known, self._topic.window)
+        self._before = found.before
+        return found
 
     async def settle(self, answer: Answer | None) -> None:
         """Leave the conversation; what was said stays known here until it is written.
@@ -129,25 +146,30 @@ class Talk:
         if self._present is None:
             return
         if answer is None:
-            self.abandon()
-            return
-        turn = self._present.unwritten.setdefault(self._turn_id, self._kept(answer))
-        self._memory.leave(self._topic, self._turn_id)
-        await self._memory.conversations.keep(self._topic.user_id, self._topic.message[:TITLE], turn)
+            self._leave()
+        else:
+            turn = self._present.unwritten.setdefault(self._turn_id, self._kept(answer))
+            self._memory.leave(self._topic, self._turn_id)
+            await self._memory.conversations.keep(self._topic.user_id, self._topic.message[:TITLE], turn)
+        await self._memory.leases.release(self._topic.place, self._turn_id)
 
     def abandon(self) -> None:
         """Forget about it in this process: it is written, or will not be."""
+        self._leave()
+        self._memory.leases.drop(self._topic.place, self._turn_id)
+
+    def _leave(self) -> None:
         if self._present:
             self._present.unwritten.pop(self._turn_id, None)
             self._present = None
             self._memory.leave(self._topic, self._turn_id)
 
-    async def _known(self, present: Present) -> Sequence[KeptTurn]:
+    async def _look(self, present: Present) -> Sequence[KeptTurn]:
         unwritten = dict(present.unwritten)  # before the look: what is written meanwhile is in both
         topic = self._topic
         try:
             recall = self._memory.conversations.recall
-            found = await recall(topic.conversation_id, topic.user_id, history.TURNS)
+            found = await recall(topic.conversation_id, topic.user_id, history.TURNS, topic.window)
         except DatabaseError:
             if not _whole(unwritten.values()):
                 raise
@@ -160,12 +182,24 @@ class Talk:
         return KeptTurn(
             turn_id=self._turn_id,
             conversation_id=self._topic.conversation_id,
-            position=self._position,
+            position=self._known[-1].position + 1 if self._known else 1,
             model=record.model or self._topic.model,
             messages=history.encode(answer.messages),
             asked_at=record.opening.opened_at,
             answered_at=record.opening.opened_at + round(record.seconds * 1_000_000),
+            tokens=self._added(record),
         )
+
+    def _added(self, record: TurnRecord) -> int | None:
+        """All that the provider counted in the last call, but for what is known of what was there before.
+
+        So the turns that were told, this one and the estimate for system prompt and tools make up what was
+        counted: errors of the estimate do not add up from turn to turn.
+        """
+        last = record.model_calls[-1] if record.model_calls else None
+        if last is None or last.usage_source is not UsageSource.REPORTED:
+            return None
+        return max(1, last.usage.total_tokens - self._before)
 
 
 def _whole(turns: Collection[KeptTurn]) -> bool:

@@ -5,7 +5,7 @@ Refuses to end twice: the first reason wins, and a second cancel cannot break in
 
 import asyncio
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from logging import ERROR
@@ -17,7 +17,7 @@ from service.agent import structure, worst
 from service.agent.agent import Agent, Offered
 from service.agent.channel import Channel
 from service.agent.granted import Gate, Grant
-from service.agent.hold import Hold, Message, Settlement
+from service.agent.hold import Hold, Settlement
 from service.agent.keeping import Keeping, Unkept
 from service.agent.loop import converse
 from service.agent.memory import Memory, Talk, Topic
@@ -250,9 +250,11 @@ class Turns:
             streamed=question.streamed,
         )
         self._agent.choice.require(caller.role, question.model)
-        history = await self._hold(running, ask, caller, question)
+        talk = await self._hold(running, ask, caller, question)
         offered = self._agent.tools.offered_to(caller)
-        prompt = self._prompt(question, history, offered)
+        fitted = talk.continued(self._prompt(question, offered))
+        prompt = fitted.prompt
+        turn.remembered(fitted.history if question.continues else None)
         grant = await self._limit(running, turn, caller, prompt)
         turn.admitted()
         self._keeping.require(ask.turn_id)
@@ -263,16 +265,15 @@ class Turns:
         model = self._agent.choice.preferred(caller.role, question.model)
         return structs.replace(question, model=model)
 
-    async def _hold(
-        self, running: RunningTurn, ask: Ask, caller: Caller, question: Question
-    ) -> Sequence[Message]:
-        """Take what the turn needs for itself alone, and return what was said before."""
+    async def _hold(self, running: RunningTurn, ask: Ask, caller: Caller, question: Question) -> Talk:
+        """Take what the turn needs for itself alone, the last of it its conversation."""
         if claim := ask.claim(caller):
             running.holds.append(claim)  # before it is taken: a turn that is cancelled meanwhile lets go too
             await claim.take()
-        talk = Talk(self.memory, _topic(caller, question), ask.turn_id)
+        talk = Talk(self.memory, _topic(caller, question, self._agent.window(question.model)), ask.turn_id)
         running.holds.append(talk)
-        return await talk.take()
+        await talk.take()
+        return talk
 
     async def _knock(self, turn: OpenTurn, address: str) -> None:
         """The only limit that needs no name, so that it can stand before the question who asks."""
@@ -296,11 +297,11 @@ class Turns:
             raise running.grant.refusal
         return running.grant
 
-    def _prompt(self, question: Question, history: Sequence[Message], offered: Offered) -> Prompt:
+    def _prompt(self, question: Question, offered: Offered) -> Prompt:
         return Prompt(
             model=question.model,
             system=self._terms.system,
-            messages=(*history, {"role": "user", "content": question.message}),
+            messages=({"role": "user", "content": question.message},),
             tools=offered.definitions,
             max_tokens=question.max_tokens,
             schema=question.schema,
@@ -313,11 +314,12 @@ def _say_unrecorded(ask: Ask, error: BaseException) -> None:
     log.say(names.REQUEST_FAILED, ERROR, route=ask.route, error=words_of(error), stack=stack)
 
 
-def _topic(caller: Caller, question: Question) -> Topic:
+def _topic(caller: Caller, question: Question, window: int) -> Topic:
     return Topic(
         user_id=caller.user_id,
         conversation_id=question.conversation_id,
         message=question.message,
         model=question.model,
         named=question.continues,
+        window=window,
     )

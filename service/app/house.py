@@ -21,6 +21,7 @@ from service.agent.choice import Choice
 from service.agent.cost import TABLE, Prices, PricesError
 from service.agent.guard import Guards
 from service.agent.keeping import Keeping
+from service.agent.leases import Leases
 from service.agent.memory import Memory
 from service.agent.model import Model
 from service.agent.provided import provider
@@ -141,9 +142,10 @@ def build_turns(
         settings.model.fallbacks,
         settings.model.turn_timeout_ms / 1000,
         Choice(settings.model.name, lambda: gate.rules.limits.role_models or {}),
+        context_tokens=settings.model.context_tokens,
     )
     recorder = Recorder(sinks, ending_of, content=settings.telemetry_content)
-    memory = Memory(database.conversations, microseconds)
+    memory = Memory(database.conversations, microseconds, Leases(database.leases))
     return Turns(recorder, gate, agent, _terms(settings), memory, keeping)
 
 

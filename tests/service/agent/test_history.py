@@ -81,21 +81,9 @@ def test_turns_are_told_oldest_first():
     assert [each["content"] for each in history.told_again(turns, "m1")] == ["q0", "q1", "q2"]
 
 
-def test_the_oldest_are_left_out_by_number(monkeypatch):
-    monkeypatch.setattr(history, "TURNS", 2)
-    turns = [turn(n, [{"role": "user", "content": f"q{n}"}]) for n in range(3)]
-    assert [each["content"] for each in history.told_again(turns, "m1")] == ["q1", "q2"]
-
-
-def test_the_oldest_are_left_out_by_length_and_always_whole(monkeypatch):
-    turns = [turn(n) for n in range(3)]
-    room = len(turns[0].messages)
-    monkeypatch.setattr(history, "CHARACTERS", 2 * room)
-    assert history.told_again(turns, "m1") == TURN * 2
-    monkeypatch.setattr(history, "CHARACTERS", 2 * room - 1)
-    assert history.told_again(turns, "m1") == TURN
-    monkeypatch.setattr(history, "CHARACTERS", room - 1)
-    assert history.told_again(turns, "m1") == []
+def test_the_first_message_is_a_users():
+    cut = turn(1, [{"role": "assistant", "content": [TEXT]}])
+    assert history.told_again([cut, turn(2)], "m1") == TURN
 
 
 @pytest.mark.parametrize("damaged", ["", "{}", "[1]", "null", "[", '"x"'])
