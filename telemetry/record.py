@@ -307,7 +307,6 @@ class TurnOpening(Struct, frozen=True, kw_only=True):
 
     Times are microseconds since 1970 (UTC). Whatever was not yet known when a turn was refused is None.
     `history` is that of a conversation that the caller named.
-    `history` is that of a conversation that the caller named.
     """
 
     turn_id: str

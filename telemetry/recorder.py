@@ -23,7 +23,6 @@ from telemetry.record import (
     Caller,
     Ending,
     History,
-    History,
     ModelCall,
     Outcome,
     RateLimit,
@@ -196,10 +195,6 @@ class OpenTurn:
     def asked(self, *, conversation_id: str, model: str, query: str, streamed: bool) -> None:
         """The request is well-formed."""
         self._learn(conversation_id=conversation_id, model=model, query=query, streamed=streamed)
-
-    def remembered(self, history: History | None) -> None:
-        """The model is going to be told so much of the conversation."""
-        self._learn(history=history)
 
     def remembered(self, history: History | None) -> None:
         """The model is going to be told so much of the conversation."""

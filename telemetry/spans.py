@@ -104,17 +104,6 @@ def of_history(history: History | None) -> dict[str, Value]:
     }
 
 
-def of_history(history: History | None) -> dict[str, Value]:
-    """What the model was told of earlier turns; nothing where the conversation is new."""
-    if not history:
-        return {}
-    return {
-        names.HISTORY_TURNS: history.turns,
-        names.HISTORY_DROPPED: history.dropped,
-        names.HISTORY_TOKENS: history.tokens,
-    }
-
-
 def of_server(record: TurnRecord) -> Attributes:
     """What the SERVER span says of the turn, always: id, outcome, error, rate limit."""
     return {

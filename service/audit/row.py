@@ -109,7 +109,6 @@ def _asked(record: TurnRecord) -> dict[str, Any]:
         **({"authStale": True} if caller and caller.stale else {}),
         "conversationId": opening.conversation_id,
         **({"history": opening.history.told()} if opening.history else {}),
-        **({"history": opening.history.told()} if opening.history else {}),
         "model": record.model,
         **({"askedModel": opening.model} if opening.model != record.model else {}),
         "streamed": opening.streamed,
