@@ -290,18 +290,6 @@ class TokenCount(Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
 
 
-class History(Struct, frozen=True, kw_only=True):
-    """What the model is told of earlier turns: how many, how many it is not, and the tokens of those it is."""
-
-    turns: int
-    dropped: int
-    tokens: int
-
-    def told(self) -> dict[str, int]:
-        """The same as JSON has it."""
-        return {"turns": self.turns, "dropped": self.dropped, "tokens": self.tokens}
-
-
 class TurnOpening(Struct, frozen=True, kw_only=True):
     """What is known before the model is asked: enough to audit a turn that never closes.
 
