@@ -14,6 +14,8 @@ from service.simulator.error import ApiError
 from service.simulator.messages import Block, CacheControl, Count, Tool
 
 CHARACTERS_PER_TOKEN = 4
+FILES, FILE_TOKENS = {"image", "document"}, 1_600
+"""A file counts by what it shows, which nobody looks at here: as a usual image, or one page."""
 MOST_BREAKPOINTS = 4
 UNMARKED = {"thinking", "redacted_thinking"}
 """Blocks that bear no breakpoint."""
@@ -90,6 +92,8 @@ def _length(block: Block) -> int:
     """Characters of a block; a text counts alike as one and as the string that is short for it."""
     if block.type == "text":
         return len(msgspec.json.encode(block.text or "")) - 2
+    if block.type in FILES:
+        return FILE_TOKENS * CHARACTERS_PER_TOKEN
     return len(msgspec.json.encode(block))
 
 
@@ -131,7 +135,7 @@ def _sums(pieces: list[_Piece]) -> Iterator[int]:
 
 
 def _digests(request: Count, account: str, pieces: list[_Piece]) -> Iterator[bytes]:
-    manner = msgspec.json.encode([request.thinking, request.tool_choice])
+    manner = msgspec.json.encode([request.thinking, request.tool_choice, request.output_config])
     seed = sha256(msgspec.json.encode([account, request.model])).digest()
 
     def step(before: bytes, piece: _Piece) -> bytes:

@@ -9,9 +9,10 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct
 
-from service.simulator.answers import Answer
+from service.simulator.answers import Answer, question_text
 from service.simulator.messages import Question
 from service.simulator.prefix import CHARACTERS_PER_TOKEN
+from service.simulator.thinking import think
 from service.simulator.usage import Tokens, measure, output_tokens
 
 
@@ -35,14 +36,17 @@ class Reply(Struct, frozen=True, kw_only=True):
 
 def reply_to(request: Question, answer: Answer, given: Tokens | None = None) -> Reply:
     """Build the reply, cut to what the request allows; `given` is its input, where some of it is cached."""
-    allowed = _within_tokens(_before_stop(answer, request.stop_sequences), request.max_tokens)
+    thought = think(request, question_text(request))
+    spent = thought.tokens if thought else 0
+    allowed = _within_tokens(_before_stop(answer, request.stop_sequences), max(0, request.max_tokens - spent))
+    used = output_tokens(allowed) + spent
     return Reply(
         id=f"msg_{uuid4().hex[:24]}",
         model=request.model,
-        content=_content(allowed),
+        content=(*([thought.block()] if thought else []), *_content(allowed)),
         stop_reason=allowed.stop_reason,
         stop_sequence=allowed.stop_sequence,
-        tokens=msgspec.structs.replace(given or measure(request), output=output_tokens(allowed)),
+        tokens=msgspec.structs.replace(given or measure(request), output=used, thinking=spent),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from service.simulator.error import ApiError
 from service.simulator.messages import NEEDED, Block, Count, Message, Question, Tool, schema_of
+from service.simulator.thinking import review_thinking
 
 Placed = tuple[str, Block]
 """A content block with its place in the request, such as `messages.2.content.0`."""
@@ -34,6 +35,7 @@ def review(request: Count) -> None:
         _review_message(f"messages.{index}", message)
     _review_pairs(request.messages)
     _review_tools(request)
+    review_thinking(request)
     _review_schema("output_config.format.schema", schema_of(request))
 
 

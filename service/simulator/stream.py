@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from service.simulator import thinking
 from service.simulator.error import ApiError
 from service.simulator.reply import Reply
 from service.simulator.usage import usage_body
@@ -86,7 +87,10 @@ def _tail(reply: Reply) -> Iterator[bytes]:
         "stop_sequence": reply.stop_sequence,
         "stop_details": reply.stop_details,
     }
-    yield _frame({"type": "message_delta", "delta": delta, "usage": {name: usage[name] for name in counted}})
+    told = {name: usage[name] for name in counted}
+    if reply.tokens.thinking:
+        told["output_tokens_details"] = usage["output_tokens_details"]
+    yield _frame({"type": "message_delta", "delta": delta, "usage": told})
     yield _frame({"type": "message_stop"})
 
 
@@ -101,6 +105,8 @@ def _blocks(reply: Reply) -> Iterator[bytes]:
 
 def _open(block: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A content block as it starts, empty, and the deltas that fill it."""
+    if block["type"] == "thinking":
+        return thinking.opened(block, _PIECE.findall(block["thinking"]))
     if block["type"] == "text":
         return block | {"text": ""}, [
             {"type": "text_delta", "text": piece} for piece in _PIECE.findall(block["text"])

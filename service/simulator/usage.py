@@ -24,6 +24,8 @@ class Tokens(Struct, frozen=True, kw_only=True):
     written_1h: int = 0
     read: int = 0
     output: int = 0
+    thinking: int = 0
+    """The part of `output` that is thinking."""
 
     @property
     def input(self) -> int:
@@ -57,7 +59,7 @@ def usage_body(tokens: Tokens) -> dict[str, Any]:
             "ephemeral_1h_input_tokens": tokens.written_1h,
         },
         "output_tokens": tokens.output,
-        "output_tokens_details": None,
+        "output_tokens_details": {"thinking_tokens": tokens.thinking} if tokens.thinking else None,
         "server_tool_use": None,
         "service_tier": "standard",
         "inference_geo": "global",
