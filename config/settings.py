@@ -349,6 +349,14 @@ class Limits(Struct, frozen=True, kw_only=True):
             counts({}, TOOL_NAME, 1, 1000),
         ),
     ] = None
+    turn_micros: Annotated[
+        int | None,
+        Variable(
+            "AGENT_TURN_BUDGET_USD",
+            "What one turn may cost: no further call of the model that might cost more; unset: no limit.",
+            dollars(1_000_000),
+        ),
+    ] = None
     concurrency: Annotated[
         int,
         Variable("AGENT_RATE_LIMIT_CONCURRENCY", "Turns of one user at the same time.", whole(1, 1000)),

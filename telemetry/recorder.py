@@ -223,6 +223,11 @@ class OpenTurn:
         return bool(self._tool_calls)
 
     @property
+    def tools_begun(self) -> int:
+        """How many calls of tools began so far, denied ones too."""
+        return len(self._tool_calls)
+
+    @property
     def heard(self) -> bool:
         """Whether content of any call came, after which nothing may be asked again."""
         return any(call.first_chunk_seconds is not None for call in self._model_calls)

@@ -3,7 +3,7 @@
 Refuses nothing: it is what a turn is given.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct, field
@@ -49,7 +49,8 @@ class Agent(Struct, frozen=True):
     """What answers: a model, its tools, what it costs, and how often it may ask for tools in one turn.
 
     `fallbacks` are the models that are asked in place of one that cannot answer, in this order. `seconds` is
-    how long a turn may take, `context_tokens` what bounds every model's window.
+    how long a turn may take, `context_tokens` what bounds every model's window. A turn may call tools
+    `max_calls` times, over all rounds, and cost what `turn_micros` gives; None: anything.
     """
 
     model: Model
@@ -61,6 +62,8 @@ class Agent(Struct, frozen=True):
     seconds: float = float("inf")
     choice: Choice = field(default_factory=Choice)
     context_tokens: int = WINDOW
+    max_calls: int = 32
+    turn_micros: Callable[[], int | None] = lambda: None
 
     def window(self, model: str) -> int:
         """How many tokens a prompt and its answer may have together."""

@@ -6,7 +6,7 @@ Refuses to know how: limits and budgets do it, or nobody where they are off.
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from service.errors import Refusal
+from service.errors import BudgetSpent, Refusal
 from service.limits.need import Need
 from telemetry.record import Caller, RateLimit, Reserved
 
@@ -27,6 +27,20 @@ class Allowing(Protocol):
     async def tool(self, name: str, limit: int | None) -> None:
         """Let it run a tool, so often in a window unless settings say otherwise; raises ToolLimited."""
         ...
+
+
+class Ceiling:
+    """What a turn is granted, within what one turn may cost: micro-dollars, None for anything."""
+
+    def __init__(self, granted: Allowing, most_micros: int | None) -> None:
+        self._granted, self._most = granted, most_micros
+        self.model, self.tool = granted.model, granted.tool
+
+    async def call(self, weigh: Weigh, spent_micros: int) -> None:
+        """Let it ask the model once more; raises BudgetSpent or TokensSpent."""
+        if self._most is not None and spent_micros + weigh().cost_micros > self._most:
+            raise BudgetSpent("Another call of the model could cost more than one turn may.")
+        await self._granted.call(weigh, spent_micros)
 
 
 class Grant(Allowing, Protocol):

@@ -13,13 +13,16 @@ from service.agent.agent import Offered
 from service.agent.approving import Approving, Nobody, Wanted
 from service.agent.channel import Channel
 from service.agent.events import ToolEnded, ToolStarted
+from service.agent.framing import Frame
 from service.agent.granted import Allowing
 from service.agent.model import ToolUse
-from service.errors import ToolDenied, ToolFailed, classify
+from service.errors import ToolDenied, ToolFailed, ToolLimited, classify
 from service.tools import Errand
 from telemetry import names
 from telemetry.record import Caller, ToolCall, ToolOutcome
 from telemetry.recorder import OpenToolCall, OpenTurn
+
+TOO_MANY = "Tools were called {} times in this turn, which is all that one may; answer with what there is."
 
 Result = dict[str, Any]
 """What the model is told of one call, in the Messages API's form."""
@@ -29,13 +32,16 @@ class Means(Struct, frozen=True):
     """What a turn has to work with: the tools its caller's model is offered, and leave to use them.
 
     `allowing` is asked before every call of the model but the first, and before every tool; `approving`
-    before a tool that somebody has to say yes to.
+    before a tool that somebody has to say yes to. `frame` marks what tools give; `max_calls` is how often the
+    turn may call any.
     """
 
     tools: Offered
     allowing: Allowing
     caller: Caller
     approving: Approving = Nobody()
+    frame: Frame = Frame("")
+    max_calls: int = 32
 
 
 async def run_all(
@@ -104,7 +110,13 @@ async def _result(means: Means, turn: OpenTurn, use: ToolUse, channel: Channel) 
             draft.failed(classify(error))
             content = error.detail
         draft.told(content)
-    return content, draft.call
+    return _marked(means, draft.call, content), draft.call
+
+
+def _marked(means: Means, call: ToolCall, content: str) -> str:
+    """What a tool gave, or failed with, is data; why one was not run is our word."""
+    ran = call.source is not None and call.outcome is not ToolOutcome.DENIED
+    return means.frame.around(call.name, content) if ran else content
 
 
 async def _give(means: Means, turn: OpenTurn, use: ToolUse, channel: Channel, draft: OpenToolCall) -> str:
@@ -113,6 +125,8 @@ async def _give(means: Means, turn: OpenTurn, use: ToolUse, channel: Channel, dr
     Raises:
         ToolFailed: it is denied, its arguments do not fit, or it has none to give.
     """
+    if turn.tools_begun > means.max_calls:
+        raise ToolLimited(TOO_MANY.format(means.max_calls))
     tool = means.tools.find(use.name)
     draft.found(tool.source, tool.effects)
     await means.allowing.tool(use.name, tool.limit)

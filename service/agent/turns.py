@@ -16,7 +16,8 @@ from msgspec import Struct, structs
 from service.agent import structure, worst
 from service.agent.agent import Agent, Offered
 from service.agent.channel import Channel
-from service.agent.granted import Gate, Grant
+from service.agent.framing import Frame, instructed
+from service.agent.granted import Ceiling, Gate, Grant
 from service.agent.hold import Hold, Settlement
 from service.agent.keeping import Keeping, Unkept
 from service.agent.loop import converse
@@ -258,7 +259,14 @@ class Turns:
         grant = await self._limit(running, turn, caller, prompt)
         turn.admitted()
         self._keeping.require(ask.turn_id)
-        return prompt, Means(offered, grant, caller)
+        return prompt, self._means(turn, Means(offered, grant, caller))
+
+    def _means(self, turn: OpenTurn, means: Means) -> Means:
+        """The same within what one turn may cost and call."""
+        agent, conversation = self._agent, turn.opening.conversation_id or ""
+        allowing = Ceiling(means.allowing, agent.turn_micros())
+        frame = Frame(conversation)
+        return structs.replace(means, allowing=allowing, frame=frame, max_calls=agent.max_calls)
 
     def _chosen(self, caller: Caller, question: Question) -> Question:
         """The question with the model that is asked, whether it names one or not."""
@@ -300,7 +308,7 @@ class Turns:
     def _prompt(self, question: Question, offered: Offered) -> Prompt:
         return Prompt(
             model=question.model,
-            system=self._terms.system,
+            system=instructed(self._terms.system) if offered.definitions else self._terms.system,
             messages=({"role": "user", "content": question.message},),
             tools=offered.definitions,
             max_tokens=question.max_tokens,

@@ -21,6 +21,8 @@ UNFIT = '["This does not fit."]'
 QUOTED = 200
 """Characters of a message or of a tool's result that an answer repeats."""
 
+_FRAME = re.compile(r"<(\w+) tool=[^>]*>\n(.*)\n</\1[^>]*>", re.DOTALL)
+"""Tags that mark what a tool gave as data; a model reads what is between them."""
 _NUMBER = r"\({0,8}[0-9]{1,30}(?:\.[0-9]{1,30})?\){0,8}"
 _ARITHMETIC = re.compile(
     rf"(?<![\w.-])-?{_NUMBER}(?:\s{{0,4}}(?:\*\*|[-+*/%\u00d7\u00f7])\s{{0,4}}{_NUMBER})+(?![\w-])"
@@ -56,7 +58,8 @@ def question_text(request: Question) -> str:
 
 def answer(request: Question, script: Script) -> Answer:
     """Say what the simulated model would, before `max_tokens` and `stop_sequences` cut it."""
-    schema, results = schema_of(request), _results(request)
+    schema = schema_of(request)
+    results = _results(request) if _rounds(request) >= script.times else []
     if schema is not None and (results or not any(_calls(request, script))):
         return Answer(text=UNFIT if script.fault == "bad-schema" else _fitting(schema))
     if results:
@@ -81,10 +84,21 @@ def _results(request: Question) -> list[Block]:
     return [block for block in latest.blocks if block.type == "tool_result"]
 
 
+def _rounds(request: Question) -> int:
+    """How often tools have answered since the question."""
+    rounds = 0
+    for message in reversed(request.messages):
+        if message.role == "user" and message.said:
+            break
+        rounds += any(block.type == "tool_result" for block in message.blocks)
+    return rounds
+
+
 def _tell(request: Question, result: Block) -> str:
     asked = (block for message in request.messages for block in message.blocks if block.type == "tool_use")
     name = next((block.name for block in asked if block.id == result.tool_use_id), "tool")
-    said = result.said.strip()[:QUOTED] or "nothing"
+    framed = _FRAME.fullmatch(result.said)
+    said = (framed[2] if framed else result.said).strip()[:QUOTED] or "nothing"
     return f"{name} failed: {said}." if result.is_error else f"{name} returned {said}."
 
 
@@ -104,18 +118,19 @@ def _offered(request: Question) -> list[Tool]:
 
 
 def _calls(request: Question, script: Script) -> Iterator[Call]:
-    """The tool calls of a turn's first round; none where a plain text is asked for, or nothing is offered."""
+    """The tool calls of a turn's next round; none where a plain text is asked for, or nothing is offered."""
     text, offered = MARKER.sub("", question_text(request)), _offered(request)
     wanted = [tool for tool in offered if _is_wanted(tool, text)]
-    count = _count(script, request, len(wanted))
-    tools = islice(cycle(wanted or offered), count)
+    count, first = _count(script, request, len(wanted)), _rounds(request)
+    tools = islice(cycle(wanted or offered), first, first + count)
     return (Call(name=tool.name, input=_arguments(tool, text)) for tool in tools)
 
 
 def _count(script: Script, request: Question, wanted: int) -> int:
     plain = script.rounds == "text" or (script.fault and not script.rounds)
     forced = request.tool_choice.type in {"any", "tool"}
-    asked = {"tool": 1, "tools3": 3}.get(script.rounds, 0 if plain else max(wanted, int(forced)))
+    named = {"tool": 1, "tools3": 3, "rounds": min(script.times, 1)}
+    asked = named.get(script.rounds, 0 if plain else max(wanted, int(forced)))
     return min(asked, 1) if request.tool_choice.disable_parallel_tool_use else asked
 
 

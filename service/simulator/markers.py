@@ -37,31 +37,34 @@ MARKERS: Mapping[str, str] = MappingProxyType(
         "JSON: HTTP 200 with a body that is not JSON",
         "refuse": "half the text, then stop_reason refusal",
         "bad-schema": "JSON that does not fit the schema that the answer has to fit",
+        "rounds:N": "N rounds with one tool call each, then an answer",
     }
 )
 """What each `[sim:NAME]` does; N and MS stand for a whole number of at most seven digits."""
 
 COMBINING = """\
 Markers are read from the latest user message that has text, also in the later rounds of its turn.
-One of text, tool, tools3 may stand together with slow:MS and one of the others (the faults).
-With tool or tools3 a fault waits for the round after the tools' results; otherwise it strikes at once,
-and no tool is called. slow:MS holds in every round. Two of a kind are refused with HTTP 400."""
+One of text, tool, tools3, rounds:N may stand together with slow:MS and one of the others (the faults).
+With tool, tools3 or rounds:N a fault waits for the round after the tools' results; otherwise it strikes at
+once, and no tool is called. slow:MS holds in every round. Two of a kind are refused with HTTP 400."""
 """How markers combine, for `--help`."""
 
 MARKER = re.compile(r"\[sim:([^\]]*)\]")
 _NUMBERED: Mapping[str, str] = {key.partition(":")[0]: key for key in MARKERS if ":" in key}
 _NUMBER = re.compile(r"[0-9]{1,7}")
-_ROUNDS = frozenset({"text", "tool", "tools3"})
+_ROUNDS = frozenset({"text", "tool", "tools3", "rounds"})
 
 
 class Script(Struct, frozen=True, kw_only=True):
     """What a message asks the simulator to do; as built, an ordinary answer.
 
-    `rounds` is "", text, tool or tools3; `fault` is "" or the name of a marker that breaks something.
+    `rounds` is "", text, tool, tools3 or rounds, `times` how many there are that call tools; `fault` is "" or
+    the name of a marker that breaks something.
     `markers` are the words as written, in order, each once.
     """
 
     rounds: str = ""
+    times: int = 1
     fault: str = ""
     retry_after_seconds: int | None = None
     slow_ms: int = 0
@@ -87,9 +90,11 @@ def read(text: str) -> Script:
         if (kind := _kind(name)) in chosen:
             raise ApiError(400, f"messages: [sim:{word}] cannot stand with [sim:{chosen[kind][0]}]")
         chosen[kind] = (name, number)
+    rounds, times = chosen.get("rounds", ("", None))
     fault, retry_after = chosen.get("fault", ("", None))
     return Script(
-        rounds=chosen.get("rounds", ("", None))[0],
+        rounds=rounds,
+        times=1 if times is None else times,
         fault=fault,
         retry_after_seconds=retry_after,
         slow_ms=chosen.get("slow", ("", None))[1] or 0,

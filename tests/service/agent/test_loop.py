@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from service.agent.events import Began, Text, ToolEnded, ToolStarted
+from service.agent.framing import Frame, instructed
 from service.agent.history import decode
 from service.agent.model import ContentBegan, Reply, TextPiece, ToolUse
 from service.agent.scripted import ScriptedModel, begin, say, use
@@ -49,7 +50,7 @@ async def test_the_model_is_asked_what_the_caller_asked():
     await TurnHouse(model, tools).whole()
     (prompt,) = model.prompts
     assert prompt.messages == ({"role": "user", "content": QUESTION.message},)
-    assert (prompt.system, prompt.model, prompt.max_tokens) == ("be brief", QUESTION.model, 100)
+    assert (prompt.system, prompt.model, prompt.max_tokens) == (instructed("be brief"), QUESTION.model, 100)
     assert prompt.tools == [{"name": "echo"}]
 
 
@@ -63,7 +64,8 @@ async def test_a_tool_round_gives_the_models_words_back_unchanged():
     question, said, results = model.prompts[1].messages
     assert question == {"role": "user", "content": QUESTION.message}
     assert said == {"role": "assistant", "content": [thinking, unknown, wanted]}
-    result = {"type": "tool_result", "tool_use_id": "c1", "content": "42", "is_error": False}
+    content = Frame(QUESTION.conversation_id).around("calculate", "42")
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": content, "is_error": False}
     assert results == {"role": "user", "content": [result]}
     milliseconds = round(record.tool_calls[0].seconds * 1000)
     assert events[1:3] == [
@@ -114,7 +116,7 @@ async def test_what_broke_inside_a_tool_stays_with_us():
     model = ScriptedModel(use(ToolUse("c1", "broken", {})), say("sorry"))
     _, record = await TurnHouse(model, FakeTools(broken=broken)).whole()
     (result,) = model.prompts[1].messages[2]["content"]
-    assert result["content"] == "It failed by itself."
+    assert "\nIt failed by itself.\n" in result["content"]
     assert record.errors[0].code is Code.INTERNAL
     assert "/secret/path" in record.errors[0].stack
 
@@ -136,7 +138,7 @@ async def test_a_tools_failure_has_its_own_sentence():
 
     model = ScriptedModel(use(ToolUse("c1", "refuse", {})), say("ok"))
     await TurnHouse(model, FakeTools(refuse=refuse)).whole()
-    assert model.prompts[1].messages[2]["content"][0]["content"] == "Only on Mondays."
+    assert "\nOnly on Mondays.\n" in model.prompts[1].messages[2]["content"][0]["content"]
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 5])

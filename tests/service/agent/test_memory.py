@@ -83,7 +83,7 @@ async def test_tools_and_their_results_are_told_again_as_they_were():
         "assistant",
         "user",
     ]
-    assert second.messages[2]["content"][0]["content"] == "seen"
+    assert "\nseen\n" in second.messages[2]["content"][0]["content"]
 
 
 async def test_a_conversation_that_was_not_named_is_not_looked_for():

@@ -22,7 +22,9 @@ def wants(*names):
 
 
 def results_of(model, round_=1):
-    return [each["content"] for each in model.prompts[round_].messages[2 * round_]["content"]]
+    """What the model was told, without the tags that mark it as data."""
+    told = [each["content"] for each in model.prompts[round_].messages[2 * round_]["content"]]
+    return ["\n".join(each.split("\n")[1:-1]) if each.startswith("<tool_output ") else each for each in told]
 
 
 class Meeting:

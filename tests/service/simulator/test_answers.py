@@ -194,3 +194,21 @@ def test_any_text_is_answered(text):
 @pytest.mark.parametrize("text", ["(" * 30_000, "1" * 30_000, "1+" * 15_000, "1 " * 15_000, "((1+" * 8_000])
 def test_a_hostile_text_is_answered(text):
     assert ask(text)
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 3])
+def test_rounds_ask_for_one_tool_each_and_then_there_is_an_answer(rounds):
+    messages = [{"role": "user", "content": f"[sim:rounds:{rounds}] go on"}]
+    for number in range(rounds):
+        said = ask("", script=read(messages[0]["content"]), messages=messages)
+        assert (len(said.calls), said.stop_reason) == (1, "tool_use")
+        use = {"type": "tool_use", "id": f"t{number}", "name": said.calls[0].name, "input": {}}
+        result = {"type": "tool_result", "tool_use_id": f"t{number}", "content": "84"}
+        messages += [{"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
+    last = ask("", script=read(messages[0]["content"]), messages=messages)
+    assert last.stop_reason == "end_turn"
+
+
+def test_tags_around_a_result_are_read_as_a_model_reads_them():
+    framed = '<tool_output tool="calculate" mark="00">\n84\n</tool_output mark="00">'
+    assert after_tool({"content": framed}) == after_tool({"content": "84"})
