@@ -736,6 +736,22 @@ class Settings(Struct, frozen=True, kw_only=True):
             whole(0, 600_000),
         ),
     ] = 0
+    attachments: Annotated[
+        int,
+        Variable(
+            "AGENT_ATTACHMENTS",
+            "Images and PDFs that may come with one question; 0: none.",
+            whole(0, 20),
+        ),
+    ] = 5
+    max_body_bytes: Annotated[
+        int,
+        Variable(
+            "AGENT_MAX_BODY_BYTES",
+            "Largest body of a question; files in it are a third larger than by themselves.",
+            whole(1 << 20, 32 << 20),
+        ),
+    ] = 1 << 20
     max_turns: Annotated[
         int,
         Variable(

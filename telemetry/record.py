@@ -290,6 +290,18 @@ class TokenCount(Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
 
 
+class Attachment(Struct, frozen=True, kw_only=True):
+    """A file that came with a question: its media type, how many bytes, and their SHA-256 in hex."""
+
+    type: str
+    bytes: int
+    sha256: str
+
+    def told(self) -> dict[str, str | int]:
+        """The same as JSON has it."""
+        return {"type": self.type, "bytes": self.bytes, "sha256": self.sha256}
+
+
 class TurnOpening(Struct, frozen=True, kw_only=True):
     """What is known before the model is asked: enough to audit a turn that never closes.
 
@@ -307,6 +319,7 @@ class TurnOpening(Struct, frozen=True, kw_only=True):
     conversation_id: str | None = None
     model: str | None = None
     query: str | None = None
+    attachments: tuple[Attachment, ...] = ()
     streamed: bool = False
     history: History | None = None
     rate_limit: RateLimit | None = None

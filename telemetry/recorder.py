@@ -19,6 +19,7 @@ from telemetry.canonical import canonical, commitment
 from telemetry.failure import Failure
 from telemetry.record import (
     Approval,
+    Attachment,
     Attempt,
     Caller,
     Ending,
@@ -192,9 +193,18 @@ class OpenTurn:
         """The credential holds."""
         self._learn(caller=caller)
 
-    def asked(self, *, conversation_id: str, model: str, query: str, streamed: bool) -> None:
+    def asked(
+        self,
+        *,
+        conversation_id: str,
+        model: str,
+        query: str,
+        streamed: bool,
+        attachments: tuple[Attachment, ...] = (),
+    ) -> None:
         """The request is well-formed."""
         self._learn(conversation_id=conversation_id, model=model, query=query, streamed=streamed)
+        self._learn(attachments=attachments)
 
     def remembered(self, history: History | None) -> None:
         """The model is going to be told so much of the conversation."""

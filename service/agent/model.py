@@ -24,6 +24,8 @@ class Prompt(Struct, frozen=True, kw_only=True):
     max_tokens: int
     schema: Mapping[str, Any] | None = None
     """The JSON schema that the answer's text has to fit, if it is to be JSON."""
+    attached_tokens: int = 0
+    """The most tokens that the images and documents in the messages are."""
 
 
 class Answering(Struct, frozen=True):

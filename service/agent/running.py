@@ -54,6 +54,7 @@ class RunningTurn:
         self.turn: OpenTurn | None = None
         self.reason: BaseException | None = None
         self.holds: list[Hold] = []
+        self.asked: Message = {}
         self.said: Sequence[Message] = ()
         self.structured: Any = UNSET
 

@@ -13,8 +13,9 @@ from typing import Any, Protocol, cast
 
 from msgspec import Struct, structs
 
-from service.agent import structure, worst
+from service.agent import attached, structure, worst
 from service.agent.agent import Agent, Offered
+from service.agent.attached import Attached
 from service.agent.channel import Channel
 from service.agent.framing import Frame, instructed
 from service.agent.granted import Ceiling, Gate, Grant
@@ -53,6 +54,7 @@ class Question(Struct, frozen=True, kw_only=True):
     """Whether the caller named the conversation, so that it may be there."""
     schema: Mapping[str, Any] | None = None
     """The JSON schema that the answer has to fit, looked through."""
+    attachments: tuple[Attached, ...] = ()
 
 
 class Ask(Protocol):
@@ -235,7 +237,7 @@ class Turns:
         answered = await converse(self._agent, turn, prompt, running.channel, means)
         if prompt.schema is not None:
             running.structured = await structure.fit(prompt.schema, answered, turn.stop_reason)
-        running.said = *prompt.messages[-1:], *answered
+        running.said = running.asked, *answered
 
     async def _admit(self, running: RunningTurn, turn: OpenTurn, ask: Ask) -> tuple[Prompt, Means]:
         """Everything that may refuse a turn, in the contract's order."""
@@ -249,7 +251,9 @@ class Turns:
             model=question.model,
             query=question.message,
             streamed=question.streamed,
+            attachments=tuple(each.fact for each in question.attachments),
         )
+        running.asked = attached.remembered(question.message, question.attachments)
         self._agent.choice.require(caller.role, question.model)
         talk = await self._hold(running, ask, caller, question)
         offered = self._agent.tools.offered_to(caller)
@@ -309,10 +313,11 @@ class Turns:
         return Prompt(
             model=question.model,
             system=instructed(self._terms.system) if offered.definitions else self._terms.system,
-            messages=({"role": "user", "content": question.message},),
+            messages=(attached.asking(question.message, question.attachments),),
             tools=offered.definitions,
             max_tokens=question.max_tokens,
             schema=question.schema,
+            attached_tokens=sum(each.tokens for each in question.attachments),
         )
 
 

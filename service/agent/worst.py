@@ -16,14 +16,15 @@ from telemetry.record import Usage
 
 FRAME_TOKENS = 1_024
 """What the API adds to a prompt: marks around messages, and its own words on tools."""
+FILES = ("image", "document")
 RESULT_TOKENS = 1_024
 """Of tool results in one round. More is paid out of the rounds that were not taken."""
 
 
 def input_tokens(prompt: Prompt) -> int:
     """The most tokens a prompt can be: no token is less than a byte of its text."""
-    parts = (prompt.system, prompt.messages, prompt.tools, [prompt.schema or {}])
-    return FRAME_TOKENS + sum(map(_bytes, parts))
+    parts = (prompt.system, _without_files(prompt), prompt.tools, [prompt.schema or {}])
+    return FRAME_TOKENS + prompt.attached_tokens + sum(map(_bytes, parts))
 
 
 def of_call(prompt: Prompt, prices: Prices) -> Need:
@@ -62,6 +63,18 @@ def _price(prices: Prices, prompt: Prompt, given: int) -> int:
     plain = Usage(input_tokens=given, output_tokens=prompt.max_tokens)
     cached = Usage(input_tokens=given, output_tokens=prompt.max_tokens, cache_write_tokens=given)
     return max(prices.price(prompt.model, usage).cost_micros for usage in (plain, cached))
+
+
+def _without_files(prompt: Prompt) -> Sequence[Mapping[str, Any]]:
+    """The messages without what is attached to them, of which bytes say nothing."""
+    return [_plain(message) for message in prompt.messages] if prompt.attached_tokens else prompt.messages
+
+
+def _plain(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    content = message["content"]
+    if isinstance(content, str):
+        return message
+    return {**message, "content": [block for block in content if block["type"] not in FILES]}
 
 
 def _bytes(part: str | Sequence[Mapping[str, Any]]) -> int:

@@ -87,7 +87,7 @@ def build_app(
         openapi_config=None,
         request_max_body_size=chat.MAX_BODY,
     )
-    face = traced(Envelope(Threshold(litestar, turns, met)), litestar)
+    face = traced(Envelope(Threshold(litestar, turns, met, most=settings.max_body_bytes)), litestar)
     return impatient(face, settings.streams.stall_ms / 1000)
 
 

@@ -112,6 +112,7 @@ def _asked(record: TurnRecord) -> dict[str, Any]:
         "model": record.model,
         **({"askedModel": opening.model} if opening.model != record.model else {}),
         "streamed": opening.streamed,
+        **({"attachments": [each.told() for each in opening.attachments]} if opening.attachments else {}),
     }
 
 

@@ -13,11 +13,13 @@ from msgspec import Meta, Struct
 
 from config.settings import Settings
 from service.agent import structure
+from service.agent.attached import Attached
 from service.agent.structure import Unfit
 from service.agent.turns import Question
 from service.auth.credentials import Credentials
 from service.errors import InvalidRequest, ServiceError, UnsupportedMediaType
-from service.web import fields
+from service.web import attachments, fields
+from service.web.attachments import AttachmentBody
 from service.web.idempotency import KeyClaim, Keys, sent
 from service.web.identity import Identity
 from telemetry import ids
@@ -53,6 +55,7 @@ class ChatBody(Struct, frozen=True, kw_only=True, rename="camel"):
     model: str | None = None
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
     response_format: ResponseFormat | None = None
+    attachments: tuple[AttachmentBody, ...] = ()
 
 
 class Before(Struct, frozen=True):
@@ -114,12 +117,14 @@ class HttpAsk:
         values, errors = fields.decode(ChatBody, self._body)
         errors += tuple(self._beyond_bounds(values.get("model"), values.get("max_tokens")))
         errors += _unfit(values.get("response_format"))
+        files, wrong = attachments.read(values.get("attachments") or (), self._settings.attachments)
+        errors += tuple(wrong)
         errors += self._sent.errors if self._sent else ()
         if errors:
             raise InvalidRequest("Some fields are not what this route takes.", fields=errors)
-        return self._question(ChatBody(**values))
+        return self._question(ChatBody(**values), tuple(files))
 
-    def _question(self, body: ChatBody) -> Question:
+    def _question(self, body: ChatBody, files: tuple[Attached, ...]) -> Question:
         return Question(
             message=body.message,
             conversation_id=str(body.conversation_id or ids.uuid7()),
@@ -128,6 +133,7 @@ class HttpAsk:
             streamed=self.streamed(body.stream),
             continues=body.conversation_id is not None,
             schema=body.response_format.schema if body.response_format else None,
+            attachments=files,
         )
 
     def claim(self, caller: Caller) -> KeyClaim | None:

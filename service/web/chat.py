@@ -23,7 +23,7 @@ from service.web.session import credentials_of
 
 PATH = "/api/v1/agent/chat"
 MAX_BODY = 1 << 20
-"""Bytes."""
+"""Bytes, unless AGENT_MAX_BODY_BYTES says more."""
 TOO_LARGE, SERVER_ERROR = 413, 500
 
 
@@ -31,9 +31,9 @@ def route(turns: Turns, identify: Identify, keys: Keys, settings: Settings) -> H
     """The route over these turns."""
     origin = Origin(settings.trusted_proxies)
 
-    @post(PATH, status_code=200, request_max_body_size=MAX_BODY)
+    @post(PATH, status_code=200, request_max_body_size=settings.max_body_bytes)
     async def chat(request: Request[Any, Any, Any]) -> ASGIApp:
-        identity, body = identity_of(request.scope), await _body(request)
+        identity, body = identity_of(request.scope), await _body(request, settings.max_body_bytes)
         if body is None:
             return _nothing
         ask = HttpAsk(identity, _headers(request, origin.of(request.scope)), body, settings, identify, keys)
@@ -55,7 +55,7 @@ def _headers(request: Request[Any, Any, Any], address: str) -> Headers:
     )
 
 
-async def _body(request: Request[Any, Any, Any]) -> bytes | ServiceError | None:
+async def _body(request: Request[Any, Any, Any], most: int) -> bytes | ServiceError | None:
     """Read it: one too large or too slow is a refusal that the turn records; None where it broke off."""
     try:
         return await request.body()
@@ -63,7 +63,7 @@ async def _body(request: Request[Any, Any, Any]) -> bytes | ServiceError | None:
         return error
     except HTTPException as error:
         if error.status_code == TOO_LARGE:
-            return TooLarge(f"The body is larger than {MAX_BODY} bytes.")
+            return TooLarge(f"The body is larger than {most} bytes.")
         # Litestar calls a client that left a server error
         return InvalidRequest("The body could not be read.") if error.status_code < SERVER_ERROR else None
 

@@ -30,16 +30,21 @@ class Threshold:
     """ASGI middleware that every request passes, inside of its span and envelope."""
 
     def __init__(
-        self, app: ASGIApp, turns: Turns, acquaintances: Acquaintances, bodies: int = BODIES
+        self,
+        app: ASGIApp,
+        turns: Turns,
+        acquaintances: Acquaintances,
+        bodies: int = BODIES,
+        most: int = MAX_BODY,
     ) -> None:
         self._app, self._turns, self._acquaintances, self._bodies = app, turns, acquaintances, bodies
-        self._held = 0
+        self._held, self._most = 0, most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let it in, or turn it away."""
         if scope["type"] != "http" or scope["path"].startswith(UNTRACED):
             await self._app(scope, receive, send)
-        elif self._admits(scope, size := _size(scope)):
+        elif self._admits(scope, size := _size(scope, self._most if _asks(scope) else MAX_BODY)):
             self._held += size
             try:
                 await self._app(scope, receive, send)
@@ -73,10 +78,10 @@ def _asks(scope: Mapping[str, Any]) -> bool:
     return scope["path"] == PATH and scope["method"] == "POST"
 
 
-def _size(scope: Mapping[str, Any]) -> int:
+def _size(scope: Mapping[str, Any], most: int) -> int:
     """Bytes that its body may come to: as it says, else the most there may be; none where it has no body."""
     headers = dict[bytes, bytes](scope["headers"])
     if b"transfer-encoding" in headers:
-        return MAX_BODY
+        return most
     said = headers.get(b"content-length", b"0")
-    return min(int(said), MAX_BODY) if said.isdigit() else MAX_BODY
+    return min(int(said), most) if said.isdigit() else most

@@ -230,6 +230,18 @@ async def test_a_schema_is_asked_for_and_the_answer_is_json_by_it(over_http):
     assert await structure.fit(schema, [{"role": "assistant", "content": reply.content}], "end_turn")
 
 
+async def test_files_are_passed_on_before_the_words(over_http):
+    model, _ = over_http
+    source = {"type": "base64", "data": "JVBERi0="}
+    content = [
+        {"type": "image", "source": source | {"media_type": "image/png"}},
+        {"type": "document", "source": source | {"media_type": "application/pdf"}, "title": "a.pdf"},
+        {"type": "text", "text": "hello"},
+    ]
+    _, reply = await ask(model, user(content))
+    assert "You said: hello" in reply.content[0]["text"]
+
+
 async def test_a_silence_is_one_of_our_errors(over_http):
     model, api = over_http
     pieces, error = await ask(model, user("[sim:stall]"))

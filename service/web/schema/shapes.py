@@ -24,7 +24,7 @@ class Tokens(Struct, frozen=True, kw_only=True, rename="camel"):
 class DoneEvent(Struct, frozen=True, kw_only=True, rename="camel"):
     """The last event of an answer that is whole; `cost` is US dollars.
 
-    `structured` is there where the request had a `responseFormat`: what the text is, read and held against it.
+    `structured` is there where the request had a `responseFormat`: the text as JSON, held against its schema.
     """
 
     id: str
@@ -114,6 +114,7 @@ class EventMetadata(Struct, frozen=True, kw_only=True, rename="camel"):
     conversation_id: str | UnsetType | None = UNSET
     model: str | UnsetType | None = UNSET
     streamed: bool | UnsetType = UNSET
+    attachments: tuple[dict[str, Any], ...] | UnsetType = UNSET
     outcome: Outcome | UnsetType = UNSET
     category: Category | UnsetType | None = UNSET
     code: Code | UnsetType | None = UNSET

@@ -78,6 +78,19 @@ def _text(content: Any) -> str:
 
 
 def _part(block: Mapping[str, Any]) -> Json | None:
-    if block["type"] == "text":
-        return {"type": "text", "text": block["text"]}
-    return None
+    """A part of the user's words; a file goes as a `data:` URL."""
+    source = block.get("source", {})
+    match block["type"]:
+        case "text":
+            return {"type": "text", "text": block["text"]}
+        case "image":
+            return {"type": "image_url", "image_url": {"url": _url(source)}}
+        case "document":
+            file = {"filename": block.get("title") or "document.pdf", "file_data": _url(source)}
+            return {"type": "file", "file": file}
+        case _:
+            return None
+
+
+def _url(source: Mapping[str, Any]) -> str:
+    return f"data:{source['media_type']};base64,{source['data']}"
