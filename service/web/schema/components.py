@@ -20,6 +20,7 @@ REF = "#/components/schemas/{name}"
 NAMES = {"Page": "ConversationPage", "Summary": "ConversationSummary", "Said": "Message"} | {
     "Standing": "Limits",
     "ChatBody": "Question",
+    "AttachmentBody": "Attachment",
 }
 """Names that say enough outside of their module."""
 

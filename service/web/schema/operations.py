@@ -102,7 +102,10 @@ body does not say, the answer comes as server-sent events, unless the operator h
 `id` from 1 and a comment for every 15 s of silence. A failure before the model's first content is a problem
 with its own status, after it an `error` event. Unknown fields are refused by name. An `Idempotency-Key` of
 1 to 255 printable characters makes a repetition safe for 24 hours: the same key and body give the same
-answer again, at no cost."""
+answer again, at no cost. With a `responseFormat` the text is JSON by its schema and `structured` is its
+value; an answer that does not fit is an `upstream_error`. `attachments` are images and PDFs that the model
+is shown with this message, not again with later ones. A `model` that is not for the caller's role is
+`forbidden`."""
 
 RESUMING = """\
 For the caller of the turn only; whatever else it is, it is not found. Where the operator has set a time for
