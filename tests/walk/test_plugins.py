@@ -14,7 +14,6 @@ from tests.harness.otlp import Receiver
 from tests.harness.process import Process
 from tests.harness.service import PROGRAM, Service
 from tests.harness.site import install
-from tests.harness.site import install
 from tests.harness.telling import ending, told, total
 from tests.harness.tree import tree
 from tests.harness.waiting import wait
