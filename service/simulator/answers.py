@@ -31,6 +31,8 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SIGNS = str.maketrans("\u00d7\u00f7", "*/")
 """The signs people write for multiplying and dividing, as tools read them."""
 _TIME = re.compile(r"\b(?:what time|the time|current time|time is it|what day|today's date)\b", re.IGNORECASE)
+_WORDS = re.compile(r"[\w-]+")
+"""A tool that a question names is called; of those that have no words of their own in it."""
 _ZONE = re.compile(r"\b[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+\b")
 
 
@@ -137,7 +139,9 @@ def _count(script: Script, request: Question, wanted: int) -> int:
 def _is_wanted(tool: Tool, text: str) -> bool:
     if tool.name == "calculate":
         return bool(_expression(text))
-    return tool.name == "current_time" and bool(_TIME.search(text))
+    if tool.name == "current_time":
+        return bool(_TIME.search(text))
+    return tool.name in _WORDS.findall(text)
 
 
 def _arguments(tool: Tool, text: str) -> dict[str, object]:

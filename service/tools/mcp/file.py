@@ -147,8 +147,8 @@ def _server(name: str, said: Any, complain: Complain, environ: Mapping[str, str]
     """One server; None where it is off, or something is wrong with it, which was told."""
     if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         complain("", "expected a name of 1 to 32 letters, digits, - and single _")
-    given = _given(said, complain)
-    if given is None or given.disabled:
+    given, whole = _given(said, complain)
+    if given.disabled:
         return None
     filled = Filled(environ, complain)
     server = Server(
@@ -165,31 +165,37 @@ def _server(name: str, said: Any, complain: Complain, environ: Mapping[str, str]
         overrides=given.overrides,
         seconds=given.timeout_ms / 1000,
     )
-    _check(server, given, complain)
+    if whole and (why := _mixed(server, given)):
+        complain("", why)
+    _check(server, complain)
     return server
 
 
-def _given(said: Any, complain: Complain) -> _Given | None:
+def _given(said: Any, complain: Complain) -> tuple[_Given, bool]:
+    """What is written as far as it is of the shape, and whether all of it is."""
     if not isinstance(said, dict):
         complain("", "expected an object")
-        return None
+        return _Given(), False
     values: dict[str, Any] = {}
-    wrong = False
+    whole = True
     for key, value in cast("Mapping[str, Any]", said).items():
         try:
             values[FIELDS[key].name] = msgspec.convert(value, FIELDS[key].type)
         except KeyError:
-            wrong = True
+            whole = False
             complain(f".{key}", f"is not known; known are {', '.join(FIELDS)}")
         except msgspec.ValidationError as error:
-            wrong = True
-            complain(f".{key}", str(error).replace("`$", "`").lower())
-    return None if wrong else _Given(**values)
+            whole = False
+            complain(f".{key}", _shape(str(error)))
+    return _Given(**values), whole
 
 
-def _check(server: Server, given: _Given, complain: Complain) -> None:
-    if why := _mixed(server, given):
-        complain("", why)
+def _shape(said: str) -> str:
+    """What msgspec says is wrong, which names types and places and never a value."""
+    return said[:1].lower() + said[1:].replace("`$", "`")
+
+
+def _check(server: Server, complain: Complain) -> None:
     if server.url and not _is_address(server.url.reveal()):
         complain(".url", "expected an http:// or https:// URL without credentials or fragment")
     if any(set("\r\n\0") & set(each.reveal()) for each in server.headers.values()):
