@@ -9,14 +9,27 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from config import SettingsError
-from service.cli import audit, check, keys, limits, migrate, serve, settings, simulate, tools, trace, usage
+from service.cli import (
+    audit,
+    check,
+    keys,
+    limits,
+    mcp,
+    migrate,
+    serve,
+    settings,
+    simulate,
+    tools,
+    trace,
+    usage,
+)
 from service.cli.asking import option
 from service.errors import InvalidRequest, ServiceError
 from service.tools.installed import UnusableTool
 from telemetry.providers import TelemetryError
 from telemetry.sink import UnknownSink
 
-COMMANDS = (serve, migrate, settings, check, keys, audit, usage, limits, trace, tools, simulate)
+COMMANDS = (serve, migrate, settings, check, keys, audit, usage, limits, trace, tools, mcp, simulate)
 """Each adds a parser and sets `run` to a function of the arguments that returns the exit status."""
 
 WRONG_USE = 2
