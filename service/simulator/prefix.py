@@ -16,8 +16,6 @@ from service.simulator.messages import Block, CacheControl, Count, Tool
 CHARACTERS_PER_TOKEN = 4
 FILES, FILE_TOKENS = {"image", "document"}, 1_600
 """A file counts by what it shows, which nobody looks at here: as a usual image, or one page."""
-FILES, FILE_TOKENS = {"image", "document"}, 1_600
-"""A file counts by what it shows, which nobody looks at here: as a usual image, or one page."""
 MOST_BREAKPOINTS = 4
 UNMARKED = {"thinking", "redacted_thinking"}
 """Blocks that bear no breakpoint."""
