@@ -61,7 +61,7 @@ def test_a_full_question_has_the_callers_words():
 
 def test_null_is_as_good_as_absent():
     question = ask_of(conversationId=None, model=None, maxTokens=None, stream=None).question()
-    assert (question.model, question.max_tokens, question.streamed) == ("m1", 100, False)
+    assert (question.model, question.max_tokens, question.streamed) == ("", 100, False)
 
 
 def test_each_question_without_a_conversation_begins_one():
