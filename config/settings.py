@@ -37,6 +37,7 @@ Durability = Literal["default", "strict"]
 Unwritable = Literal["refuse", "continue"]
 Level = Literal["debug", "info", "warn", "error"]
 PromptCache = Literal["off", "5m", "1h"]
+Thinking = Literal["off", "allowed"]
 Algorithm = Literal["HS256", "EdDSA", "ES256", "RS256"]
 
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}"
@@ -177,6 +178,22 @@ class Model(Struct, frozen=True, kw_only=True):
             one_of(*get_args(PromptCache)),
         ),
     ] = "5m"
+    count_tokens_above: Annotated[
+        int,
+        Variable(
+            "AGENT_COUNT_TOKENS_ABOVE",
+            "Tokens above which, by a guess, the model's API counts a prompt before it is weighed; 0: never.",
+            whole(0, 10_000_000),
+        ),
+    ] = 50_000
+    thinking: Annotated[
+        Thinking,
+        Variable(
+            "AGENT_THINKING",
+            "Whether a request may ask to be shown what the model thinks.",
+            one_of(*get_args(Thinking)),
+        ),
+    ] = "allowed"
     turn_timeout_ms: Annotated[
         int,
         Variable(

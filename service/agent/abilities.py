@@ -14,6 +14,9 @@ from msgspec import Struct
 Thinks = Literal["adaptive", "budget", "never"]
 """Decides itself how long; is given a number of tokens; or is not known to."""
 
+LEAST_BUDGET = 1_024
+"""Tokens: the vendor refuses fewer for thinking."""
+
 SNAPSHOT = re.compile(r"-\d{8}$", re.ASCII)
 
 

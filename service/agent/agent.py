@@ -49,8 +49,9 @@ class Agent(Struct, frozen=True):
     """What answers: a model, its tools, what it costs, and how often it may ask for tools in one turn.
 
     `fallbacks` are the models that are asked in place of one that cannot answer, in this order. `seconds` is
-    how long a turn may take, `context_tokens` what bounds every model's window. A turn may call tools
-    `max_calls` times, over all rounds, and cost what `turn_micros` gives; None: anything.
+    how long a turn may take, `context_tokens` what bounds every model's window. Prompts that are
+    guessed to have more than `count_above` tokens are counted by the model's API; 0: none. A turn may call
+    tools `max_calls` times, over all rounds, and cost what `turn_micros` gives; None: anything.
     """
 
     model: Model
@@ -62,6 +63,7 @@ class Agent(Struct, frozen=True):
     seconds: float = float("inf")
     choice: Choice = field(default_factory=Choice)
     context_tokens: int = WINDOW
+    count_above: int = 0
     max_calls: int = 32
     turn_micros: Callable[[], int | None] = lambda: None
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 BASE_URL = "https://api.anthropic.com"
 EVENTS = "text/event-stream"
+COUNT_SECONDS = 5.0
+"""That the API may take to count a prompt: what waits for it can do without."""
 LINGER = 0.25
 """Seconds that the end of a body may take after its last event, for the sake of the connection."""
 KNOWN = {
@@ -110,6 +112,25 @@ class AnthropicModel:
                 with suppress(Exception):  # what the listener has to say to it, it has said
                     await hear(estimate)
 
+    async def count(self, prompt: Prompt) -> int:
+        """Ask how many tokens the prompt has as input; within COUNT_SECONDS.
+
+        Raises:
+            UpstreamError: in our words, whatever the SDK or its transport raised.
+        """
+        if self._client is None:
+            await asyncio.to_thread(self.warm)
+        assert self._client is not None  # noqa: S101 - warm made it
+        draft = Draft()
+        try:
+            async with asyncio.timeout(COUNT_SECONDS):
+                with translating(draft):
+                    given: dict[str, Any] = {"model": prompt.model, **caching.counted(prompt)}
+                    told = await self._client.messages.count_tokens(**given)
+        except TimeoutError:
+            raise draft.failed(UpstreamTimeout, "The model's API took too long to count.") from None
+        return _whole_number(told.input_tokens, draft)
+
     async def _answer(self, prompt: Prompt, hear: Hear, draft: Draft, silence: Silence) -> Reply:
         assert self._client is not None  # noqa: S101 - warm made it
         further = spans.leading_here() if self._traced else {}
@@ -162,6 +183,13 @@ def _arguments(prompt: Prompt, cache: caching.Cache) -> dict[str, Any]:
         return given
     form = dialect.output_config(prompt.schema, load().transform_schema)
     return {**given, "output_config": {**given.get("output_config", {}), **form}}
+
+
+def _whole_number(told: Any, draft: Draft) -> int:
+    """The SDK takes what comes, whatever it is."""
+    if not isinstance(told, int) or told < 0:
+        raise draft.failed(UpstreamFailed, "The model's API counted something that is no number.")
+    return told
 
 
 def _check(headers: Any, draft: Draft) -> None:

@@ -10,10 +10,20 @@ from msgspec import structs
 from service.agent import patience, worst
 from service.agent.agent import Agent
 from service.agent.channel import Channel
-from service.agent.events import Began, Text
+from service.agent.events import Began, Text, Thought
 from service.agent.granted import Allowing
 from service.agent.history import without_thinking
-from service.agent.model import Answering, ContentBegan, Counted, Hear, Piece, Prompt, Reply, TextPiece
+from service.agent.model import (
+    Answering,
+    ContentBegan,
+    Counted,
+    Hear,
+    Piece,
+    Prompt,
+    Reply,
+    TextPiece,
+    ThinkingPiece,
+)
 from service.agent.patience import Chances
 from service.errors import BudgetSpent, TokensSpent, UpstreamError
 from telemetry import names
@@ -86,14 +96,14 @@ async def _ask(agent: Agent, turn: OpenTurn, prompt: Prompt, channel: Channel) -
         guard=agent.guards.of(prompt.model),
     )
     with turn.model_call(prompt.model, known) as call:
-        hear = _listener(agent, turn, call, channel)
+        hear = _listener(agent, turn, call, channel, shown=prompt.thinking is not None)
         reply = await patience.ask(agent.model, prompt, hear, call, chances)
         call.stopped(reply.stop_reason)
     return reply
 
 
-def _listener(agent: Agent, turn: OpenTurn, call: OpenModelCall, channel: Channel) -> Hear:
-    """What is done with each piece."""
+def _listener(agent: Agent, turn: OpenTurn, call: OpenModelCall, channel: Channel, *, shown: bool) -> Hear:
+    """What is done with each piece; what the model thinks is `shown` to those who asked for it."""
 
     async def hear(piece: Piece) -> None:
         match piece:
@@ -105,11 +115,18 @@ def _listener(agent: Agent, turn: OpenTurn, call: OpenModelCall, channel: Channe
             case ContentBegan():
                 call.content()
                 await channel.begin(began(turn, call.call.model))
-            case TextPiece(text):
-                turn.answered(text)
-                await channel.say(Text(text))
+            case TextPiece() | ThinkingPiece():
+                await _say(turn, channel, piece, shown=shown)
 
     return hear
+
+
+async def _say(turn: OpenTurn, channel: Channel, piece: TextPiece | ThinkingPiece, *, shown: bool) -> None:
+    if isinstance(piece, TextPiece):
+        turn.answered(piece.text)
+        await channel.say(Text(piece.text))
+    elif shown:
+        await channel.say(Thought(piece.text))
 
 
 def began(turn: OpenTurn, model: str) -> Began:

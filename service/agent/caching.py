@@ -24,22 +24,30 @@ KEPT_MESSAGES = 2
 
 def arguments(prompt: Prompt, cache: Cache = "off") -> dict[str, Any]:
     """What `messages.create` is called with; what is empty is left out."""
+    plain: dict[str, Any] = {"model": prompt.model, "max_tokens": prompt.max_tokens, **counted(prompt)}
+    return plain if cache == "off" else plain | _kept(prompt, cache)
+
+
+def counted(prompt: Prompt) -> dict[str, Any]:
+    """The part of it that is input, which `count_tokens` takes as well."""
     given = {
-        "model": prompt.model,
-        "max_tokens": prompt.max_tokens,
-        **content(prompt, cache),
+        "tools": list(prompt.tools),
+        "system": prompt.system,
+        "messages": list(prompt.messages),
+        "thinking": _thinking(prompt),
     }
     return {key: value for key, value in given.items() if value}
 
 
-def content(prompt: Prompt, cache: Cache = "off") -> dict[str, Any]:
-    """The part of it that is input, and that `count_tokens` takes as well."""
-    plain: dict[str, Any] = {
-        "tools": list(prompt.tools),
-        "system": prompt.system,
-        "messages": list(prompt.messages),
-    }
-    return plain if cache == "off" else plain | _kept(prompt, cache)
+def _thinking(prompt: Prompt) -> dict[str, Any] | None:
+    """How to ask this model to show what it thinks; nothing where it cannot, or has no room for it."""
+    thinks, asked = abilities.of(prompt.model).thinks, prompt.thinking
+    if asked is None or thinks == "never":
+        return None
+    if thinks == "adaptive":
+        return {"type": "adaptive", "display": "summarized"}
+    budget = min(asked.budget_tokens or prompt.max_tokens // 2, prompt.max_tokens - 1)
+    return {"type": "enabled", "budget_tokens": budget} if budget >= abilities.LEAST_BUDGET else None
 
 
 def _kept(prompt: Prompt, cache: Cache) -> dict[str, Any]:

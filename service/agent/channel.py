@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from service.agent.events import Began, Event, Text
+from service.agent.events import ApprovalAsked, Began, Event, Text, Thought
 from service.agent.room import NONE, Room
 from service.errors import ClientGone, NotFound
 
@@ -41,11 +41,17 @@ class Channel:
         self._hearing: list[asyncio.Future[None]] = []
         self._finished = self.left = False
         self._texts: list[str] = []
+        self._thoughts: list[str] = []
 
     @property
     def text(self) -> str:
         """The answer as far as it was said."""
         return "".join(self._texts)
+
+    @property
+    def thinking(self) -> str:
+        """What the model thought, as far as it was said."""
+        return "".join(self._thoughts)
 
     @property
     def said(self) -> int:
@@ -68,9 +74,9 @@ class Channel:
             await self._change(self._speaking)
         if self.left:
             raise ClientGone
-        text = event.text if isinstance(event, Text) else ""
-        self._texts += [text] if text else []
-        self._keep(event, len(text) + OVERHEAD)
+        if isinstance(event, Text | Thought):
+            (self._texts if isinstance(event, Text) else self._thoughts).append(event.text)
+        self._keep(event, _size(event) + OVERHEAD)
         _wake(self._hearing)
 
     async def begin(self, began: Began) -> None:
@@ -150,6 +156,17 @@ class Channel:
         changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting.append(changed)
         await changed
+
+
+def _size(event: Event) -> int:
+    """About how many characters an event has of its own."""
+    match event:
+        case Text(text) | Thought(text):
+            return len(text)
+        case ApprovalAsked(arguments=arguments):
+            return len(str(arguments))
+        case _:
+            return 0
 
 
 def _wake(waiting: list[asyncio.Future[None]]) -> None:

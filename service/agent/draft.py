@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from service.agent.model import Answering, ContentBegan, Piece, Reply, TextPiece, ToolUse
+from service.agent.model import Answering, ContentBegan, Piece, Reply, TextPiece, ThinkingPiece, ToolUse
 from service.agent.tally import Tally
 from service.errors import UpstreamError, UpstreamFailed
 from telemetry.record import UsageSource
@@ -85,8 +85,9 @@ class Draft:
         self._blocks[index] = block.to_dict(mode="python")
         self._open.add(index)
         text = getattr(block, "text", None) or ""
-        self.tally.heard(text)
-        return [ContentBegan(), *_text(text)]
+        thought = getattr(block, "thinking", None) or ""
+        self.tally.heard(text + thought)
+        return [ContentBegan(), *_text(text), *_thought(thought)]
 
     def _end(self, event: Any) -> list[Piece]:
         _require(self.tally.source is not UsageSource.NONE)
@@ -116,6 +117,7 @@ class Draft:
                 return _text(delta.text)
             case "thinking_delta":
                 self._add(index, "thinking", delta.thinking)
+                return _thought(delta.thinking)
             case "input_json_delta":
                 self._add(index, JSON, delta.partial_json)
             case "signature_delta":
@@ -162,6 +164,10 @@ def _require(possible: bool) -> None:  # noqa: FBT001 - what is required is the 
 
 def _text(text: str) -> list[Piece]:
     return [TextPiece(_sound(text))] if text else []
+
+
+def _thought(text: str) -> list[Piece]:
+    return [ThinkingPiece(_sound(text))] if text else []
 
 
 def _sound(text: Any) -> Any:

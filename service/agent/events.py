@@ -3,6 +3,9 @@
 Refuses to say how the turn ended: that is the record's to say.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from msgspec import Struct
 
 from telemetry.record import ToolOutcome
@@ -23,6 +26,12 @@ class Text(Struct, frozen=True):
     text: str
 
 
+class Thought(Struct, frozen=True):
+    """A piece of what the model thinks, for those who asked for it: no part of the answer."""
+
+    text: str
+
+
 class ToolStarted(Struct, frozen=True):
     """A tool is about to run."""
 
@@ -39,4 +48,13 @@ class ToolEnded(Struct, frozen=True):
     milliseconds: int
 
 
-Event = Began | Text | ToolStarted | ToolEnded
+class ApprovalAsked(Struct, frozen=True):
+    """A tool is run only once somebody says yes; `expires_at` is microseconds since 1970 (UTC)."""
+
+    call_id: str
+    name: str
+    arguments: Mapping[str, Any]
+    expires_at: int
+
+
+Event = Began | Text | Thought | ToolStarted | ToolEnded | ApprovalAsked

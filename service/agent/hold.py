@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from logging import WARNING
 from typing import Any, Protocol
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from service.errors import DatabaseAway, DatabaseError, RowRefused
 from telemetry import log, names
@@ -43,6 +43,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     messages: Sequence[Message]
     text: str
     structured: Any = UNSET
+    thinking: str | UnsetType = UNSET
+    """What the model thought, where that was asked for."""
 
 
 class Hold(Protocol):

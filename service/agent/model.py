@@ -4,7 +4,7 @@ Content goes through unread: what a model said is given back to it unchanged in 
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -12,6 +12,20 @@ from telemetry.record import Usage, UsageSource
 
 Content = Mapping[str, Any]
 """One content block in the Messages API's form."""
+
+
+class Measured(Struct, frozen=True, kw_only=True):
+    """Tokens that a model's API counted in a prompt as far as its first `messages` messages."""
+
+    model: str
+    messages: int
+    tokens: int
+
+
+class Thinking(Struct, frozen=True, kw_only=True):
+    """The model is to show its thinking; `budget_tokens` is for models that do not decide how long."""
+
+    budget_tokens: int | None = None
 
 
 class Prompt(Struct, frozen=True, kw_only=True):
@@ -26,6 +40,9 @@ class Prompt(Struct, frozen=True, kw_only=True):
     """The JSON schema that the answer's text has to fit, if it is to be JSON."""
     attached_tokens: int = 0
     """The most tokens that the images and documents in the messages are."""
+    thinking: Thinking | None = None
+    """None: what the model does unasked, and nobody sees."""
+    measured: Measured | None = None
 
 
 class Answering(Struct, frozen=True):
@@ -45,6 +62,12 @@ class TextPiece(Struct, frozen=True):
     text: str
 
 
+class ThinkingPiece(Struct, frozen=True):
+    """A piece of what the model thinks, for those who asked for it: no part of the answer."""
+
+    text: str
+
+
 class Counted(Struct, frozen=True):
     """Tokens so far, and how they are known; replaces what was said before."""
 
@@ -52,7 +75,7 @@ class Counted(Struct, frozen=True):
     source: UsageSource = UsageSource.REPORTED
 
 
-Piece = Answering | ContentBegan | TextPiece | Counted
+Piece = Answering | ContentBegan | TextPiece | ThinkingPiece | Counted
 Hear = Callable[[Piece], Awaitable[None]]
 
 
@@ -83,6 +106,19 @@ class Model(Protocol):
 
     async def ask(self, prompt: Prompt, hear: Hear) -> Reply:
         """Tell the pieces as they come, then return the whole.
+
+        Raises:
+            service.errors.UpstreamError: whatever went wrong, in our words.
+        """
+        ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A model whose API counts tokens; one that does not lacks the method."""
+
+    async def count(self, prompt: Prompt) -> int:
+        """How many tokens the prompt has as input.
 
         Raises:
             service.errors.UpstreamError: whatever went wrong, in our words.

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from service.agent.channel import Channel, Ear
 from service.agent.events import Event
@@ -57,6 +57,7 @@ class RunningTurn:
         self.asked: Message = {}
         self.said: Sequence[Message] = ()
         self.structured: Any = UNSET
+        self.shows_thinking = False
 
     def begin(self, task: asyncio.Task[None]) -> None:
         """The task that runs it exists."""
@@ -131,8 +132,17 @@ class RunningTurn:
         if self.record is None or self.record.outcome is not Outcome.ANSWERED:
             return None
         return Answer(
-            record=self.record, messages=self.said, text=self.channel.text, structured=self.structured
+            record=self.record,
+            messages=self.said,
+            text=self.channel.text,
+            structured=self.structured,
+            thinking=self.thinking,
         )
+
+    @property
+    def thinking(self) -> str | UnsetType:
+        """What the model thought so far, where that was asked for."""
+        return self.channel.thinking if self.shows_thinking else UNSET
 
     @property
     def streamed(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 from msgspec import Struct, structs
 
-from service.agent import attached, structure, worst
+from service.agent import attached, counting, structure, thinking, worst
 from service.agent.agent import Agent, Offered
 from service.agent.attached import Attached
 from service.agent.channel import Channel
@@ -23,7 +23,7 @@ from service.agent.hold import Hold, Settlement
 from service.agent.keeping import Keeping, Unkept
 from service.agent.loop import converse
 from service.agent.memory import Memory, Talk, Topic
-from service.agent.model import Prompt
+from service.agent.model import Prompt, Thinking
 from service.agent.places import Places
 from service.agent.resuming import Resuming
 from service.agent.running import RunningTurn
@@ -55,6 +55,8 @@ class Question(Struct, frozen=True, kw_only=True):
     schema: Mapping[str, Any] | None = None
     """The JSON schema that the answer has to fit, looked through."""
     attachments: tuple[Attached, ...] = ()
+    thinking: Thinking | None = None
+    """None: nobody is shown what the model thinks."""
 
 
 class Ask(Protocol):
@@ -234,6 +236,7 @@ class Turns:
 
     async def _converse(self, running: RunningTurn, turn: OpenTurn, ask: Ask) -> None:
         prompt, means = await self._admit(running, turn, ask)
+        running.shows_thinking = prompt.thinking is not None
         answered = await converse(self._agent, turn, prompt, running.channel, means)
         if prompt.schema is not None:
             running.structured = await structure.fit(prompt.schema, answered, turn.stop_reason)
@@ -255,11 +258,13 @@ class Turns:
         )
         running.asked = attached.remembered(question.message, question.attachments)
         self._agent.choice.require(caller.role, question.model)
+        thinking.require(question.thinking, question.model, question.max_tokens)
         talk = await self._hold(running, ask, caller, question)
         offered = self._agent.tools.offered_to(caller)
         fitted = talk.continued(self._prompt(question, offered))
         prompt = fitted.prompt
         turn.remembered(fitted.history if question.continues else None)
+        prompt = await self._counted(turn, caller, prompt)
         grant = await self._limit(running, turn, caller, prompt)
         turn.admitted()
         self._keeping.require(ask.turn_id)
@@ -294,6 +299,12 @@ class Turns:
         if limit and limit.decision is Decision.DENIED:
             raise RateLimited(limit)
 
+    async def _counted(self, turn: OpenTurn, caller: Caller, prompt: Prompt) -> Prompt:
+        """A large prompt with its tokens counted; not for a caller who is about to be refused anyway."""
+        standing = await self._gate.peek(caller) if counting.wanted(self._agent, prompt) else None
+        refused = standing is not None and not standing.remaining
+        return prompt if refused else await counting.measure(self._agent, turn, prompt)
+
     async def _limit(self, running: RunningTurn, turn: OpenTurn, caller: Caller, prompt: Prompt) -> Grant:
         def weigh() -> Need:
             others = self._agent.instead_of(prompt.model, caller)
@@ -318,6 +329,7 @@ class Turns:
             max_tokens=question.max_tokens,
             schema=question.schema,
             attached_tokens=sum(each.tokens for each in question.attachments),
+            thinking=question.thinking,
         )
 
 

@@ -16,15 +16,31 @@ from telemetry.record import Usage
 
 FRAME_TOKENS = 1_024
 """What the API adds to a prompt: marks around messages, and its own words on tools."""
+BYTES_A_TOKEN = 3
+"""Of the guess whether a prompt is large: fewer than English has."""
+MARGIN = 50
+"""Part of a counted prompt that is added to it: the vendor calls its count an estimate."""
+OTHERS = 2
+"""As many tokens may the same text have for a model of another kind: known are 1.3 times as many."""
 FILES = ("image", "document")
 RESULT_TOKENS = 1_024
 """Of tool results in one round. More is paid out of the rounds that were not taken."""
 
 
 def input_tokens(prompt: Prompt) -> int:
-    """The most tokens a prompt can be: no token is less than a byte of its text."""
-    parts = (prompt.system, _without_files(prompt), prompt.tools, [prompt.schema or {}])
-    return FRAME_TOKENS + prompt.attached_tokens + sum(map(_bytes, parts))
+    """The most tokens a prompt can be: as counted, else no token is less than a byte of its text."""
+    bound = FRAME_TOKENS + _length(prompt)
+    measured = prompt.measured
+    if measured is None:
+        return bound
+    counted = measured.tokens * (1 if measured.model == prompt.model else OTHERS)
+    since = _bytes(prompt.messages[measured.messages :])
+    return min(bound, FRAME_TOKENS + counted + counted // MARGIN + since)
+
+
+def guess(prompt: Prompt) -> int:
+    """About how many tokens a prompt has, where nobody counted them."""
+    return _length(prompt) // BYTES_A_TOKEN
 
 
 def of_call(prompt: Prompt, prices: Prices) -> Need:
@@ -43,8 +59,9 @@ def of_turn(prompt: Prompt, prices: Prices, rounds: int, fallbacks: Sequence[str
     given, vain = input_tokens(prompt), 0
     for model in (prompt.model, *fallbacks):
         asked = structs.replace(prompt, model=model)
-        ways.append(vain + sum(_rounds(asked, prices, given, rounds)))
-        vain += _price(prices, structs.replace(asked, max_tokens=0), given)
+        read = input_tokens(asked)
+        ways.append(vain + sum(_rounds(asked, prices, read, rounds)))
+        vain += _price(prices, structs.replace(asked, max_tokens=0), read)
     return Need(
         model=prompt.model,
         tokens=given + prompt.max_tokens,
@@ -63,6 +80,12 @@ def _price(prices: Prices, prompt: Prompt, given: int) -> int:
     plain = Usage(input_tokens=given, output_tokens=prompt.max_tokens)
     cached = Usage(input_tokens=given, output_tokens=prompt.max_tokens, cache_write_tokens=given)
     return max(prices.price(prompt.model, usage).cost_micros for usage in (plain, cached))
+
+
+def _length(prompt: Prompt) -> int:
+    """Bytes of all that is sent."""
+    parts = (prompt.system, _without_files(prompt), prompt.tools, [prompt.schema or {}])
+    return prompt.attached_tokens + sum(map(_bytes, parts))
 
 
 def _without_files(prompt: Prompt) -> Sequence[Mapping[str, Any]]:

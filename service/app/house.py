@@ -143,6 +143,7 @@ def build_turns(
         settings.model.turn_timeout_ms / 1000,
         Choice(settings.model.name, lambda: gate.rules.limits.role_models or {}),
         context_tokens=settings.model.context_tokens,
+        count_above=settings.model.count_tokens_above,
         max_calls=settings.tools.calls,
         turn_micros=lambda: gate.rules.limits.turn_micros,
     )

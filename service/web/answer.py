@@ -5,7 +5,7 @@ Refuses to tell how a turn failed: that is a problem's part.
 
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from service.limits.rules import CONCURRENCY, TOKENS
 from telemetry.record import Allowance, RateLimit, TurnRecord
@@ -27,10 +27,13 @@ def done(record: TurnRecord, structured: Any = UNSET) -> dict[str, Any]:
     }
 
 
-def whole(record: TurnRecord, text: str, structured: Any = UNSET) -> dict[str, Any]:
-    """The JSON answer, its fields in the contract's order."""
+def whole(
+    record: TurnRecord, text: str, structured: Any = UNSET, thinking: str | UnsetType = UNSET
+) -> dict[str, Any]:
+    """The JSON answer, its fields in the contract's order; `thinking` where that was asked for."""
     told = done(record, structured)
-    return {"id": told.pop("id"), "conversationId": told.pop("conversationId"), "response": text, **told}
+    first = {"id": told.pop("id"), "conversationId": told.pop("conversationId"), "response": text}
+    return {**first, **({} if thinking is UNSET else {"thinking": thinking}), **told}
 
 
 def limit_headers(limit: RateLimit | None) -> dict[str, str]:

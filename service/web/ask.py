@@ -5,7 +5,7 @@ Refuses a body with all its wrong fields at once, and to look into one that is n
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -13,7 +13,9 @@ from msgspec import Meta, Struct
 
 from config.settings import Settings
 from service.agent import structure
+from service.agent.abilities import LEAST_BUDGET
 from service.agent.attached import Attached
+from service.agent.model import Thinking
 from service.agent.structure import Unfit
 from service.agent.turns import Question
 from service.auth.credentials import Credentials
@@ -54,6 +56,8 @@ class ChatBody(Struct, frozen=True, kw_only=True, rename="camel"):
     stream: bool | None = None
     model: str | None = None
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
+    thinking: bool = False
+    thinking_budget_tokens: Annotated[int, Meta(ge=LEAST_BUDGET)] | None = None
     response_format: ResponseFormat | None = None
     attachments: tuple[AttachmentBody, ...] = ()
 
@@ -119,6 +123,7 @@ class HttpAsk:
         errors += _unfit(values.get("response_format"))
         files, wrong = attachments.read(values.get("attachments") or (), self._settings.attachments)
         errors += tuple(wrong)
+        errors += tuple(self._unthinkable(values))
         errors += self._sent.errors if self._sent else ()
         if errors:
             raise InvalidRequest("Some fields are not what this route takes.", fields=errors)
@@ -131,6 +136,7 @@ class HttpAsk:
             model=body.model or "",
             max_tokens=body.max_tokens or self._settings.model.max_tokens,
             streamed=self.streamed(body.stream),
+            thinking=Thinking(budget_tokens=body.thinking_budget_tokens) if body.thinking else None,
             continues=body.conversation_id is not None,
             schema=body.response_format.schema if body.response_format else None,
             attachments=files,
@@ -156,6 +162,16 @@ class HttpAsk:
         """Whether the answer is a stream: the body says, else Accept; never where streaming is off."""
         accepted = accepts_stream(self._headers.accept)
         return self._settings.streaming_enabled and (accepted if wanted is None else wanted)
+
+    def _unthinkable(self, values: Mapping[str, Any]) -> Iterator[FieldError]:
+        """What is wrong with the wish to see the model think, whichever model it is."""
+        budget = values.get("thinking_budget_tokens")
+        if values.get("thinking") and self._settings.model.thinking == "off":
+            yield FieldError("thinking", "Expected `false`: what models think is not shown here")
+        if budget is not None and not values.get("thinking"):
+            yield FieldError("thinkingBudgetTokens", "Expected none without `thinking`")
+        if budget is not None and budget >= (values.get("max_tokens") or self._settings.model.max_tokens):
+            yield FieldError("thinkingBudgetTokens", "Expected `int` < `maxTokens`")
 
     def _beyond_bounds(self, model: str | None, max_tokens: int | None) -> Sequence[FieldError]:
         found: list[FieldError] = []

@@ -150,7 +150,7 @@ class KeyClaim:
             self._user,
             self._sent.key,
             turn_id=self._turn_id,
-            answer=msgspec.json.encode(answer.whole(given.record, given.text, given.structured)).decode(),
+            answer=msgspec.json.encode(_told(given)).decode(),
             now=now,
             until=now + DAY,
         )
@@ -175,12 +175,18 @@ class Replay:
             await Reply(send).whole(200, headers | JSON, msgspec.json.encode(self._told))
 
 
+def _told(given: Answer) -> Mapping[str, Any]:
+    return answer.whole(given.record, given.text, given.structured, given.thinking)
+
+
 def frames(told: Mapping[str, Any]) -> list[bytes]:
-    """A whole answer as the shortest stream there is: `turn`, one `text`, `done`."""
+    """A whole answer as the shortest stream there is: `turn`, `thinking` if any, one `text`, `done`."""
     made, done = sse.Frames(), dict(told)
-    text = done.pop("response")
+    text, thought = done.pop("response"), done.pop("thinking", "")
     began = {name: told[name] for name in ("id", "conversationId", "model", "traceId")}
-    return [made.frame("turn", began), made.frame("text", {"text": text}), made.frame("done", done)]
+    middle = [("thinking", {"text": thought})] if thought else []
+    events = [("turn", began), *middle, ("text", {"text": text}), ("done", done)]
+    return [made.frame(name, data) for name, data in events]
 
 
 def sent(keys: Sequence[str], body: object) -> Sent | None:

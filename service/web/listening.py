@@ -74,7 +74,7 @@ class Listening:
             await reply.whole(problem.status, {**self._own(), **problem.headers}, problem.encoded())
         else:
             text, structured = self._running.channel.text, self._running.structured
-            told = msgspec.json.encode(answer.whole(record, text, structured))
+            told = msgspec.json.encode(answer.whole(record, text, structured, self._running.thinking))
             await reply.whole(200, {**self._own(), **JSON}, told)
 
     async def _stream(self, reply: Reply, event: Event | None = None) -> None:

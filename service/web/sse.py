@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
-from service.agent.events import Began, Event, Text, ToolEnded, ToolStarted
+from service.agent.events import ApprovalAsked, Began, Event, Text, Thought, ToolEnded, ToolStarted
+from telemetry.timestamp import timestamp
 
 MEDIA_TYPE = "text/event-stream"
+TEXTS = {Text: "text", Thought: "thinking"}
 COMMENT = b": still here\n\n"
 
 
@@ -40,10 +42,13 @@ def told(event: Event) -> tuple[str, dict[str, Any]]:
                 "model": model,
                 "traceId": trace_id,
             }
-        case Text(text):
-            return "text", {"text": text}
+        case Text(text) | Thought(text):
+            return TEXTS[type(event)], {"text": text}
         case ToolStarted(call_id, name):
             return "tool", {"id": call_id, "name": name, "status": "started", "milliseconds": 0}
         case ToolEnded(call_id, name, outcome, milliseconds):
             said = {"id": call_id, "name": name, "status": outcome.value, "milliseconds": milliseconds}
             return "tool", said
+        case ApprovalAsked(call_id, name, arguments, expires_at):
+            until = timestamp(expires_at)
+            return "approval", {"id": call_id, "name": name, "arguments": arguments, "expiresAt": until}

@@ -249,9 +249,16 @@ class TurnHouse:
     ) -> None:
         self.sink = MemorySink()
         self.conversations = conversations or FakeConversations()
-        seconds = terms.get("deadline", 30.0)
+        seconds, above = terms.get("deadline", 30.0), int(terms.pop("count_above", 0))
         self.agent = Agent(
-            model, tools or FakeTools(), Prices.load(), rounds, guards or Guards(), fallbacks, seconds
+            model,
+            tools or FakeTools(),
+            Prices.load(),
+            rounds,
+            guards or Guards(),
+            fallbacks,
+            seconds,
+            count_above=above,
         )
         self.turns = Turns(
             Recorder(guard([("memory", self.sink)]), ending_of),

@@ -42,6 +42,7 @@ class Answer(DoneEvent, frozen=True, kw_only=True, rename="camel"):
     """A whole answer; `id` is the turn's, `toolsCalled` are distinct and in the order of their first call."""
 
     response: str
+    thinking: str | UnsetType = UNSET
 
 
 class TurnEvent(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -55,6 +56,12 @@ class TurnEvent(Struct, frozen=True, kw_only=True, rename="camel"):
 
 class TextEvent(Struct, frozen=True, kw_only=True):
     """A piece of the answer's text."""
+
+    text: str
+
+
+class ThinkingEvent(Struct, frozen=True, kw_only=True):
+    """A piece of what the model thinks, for a request that asked for it; no part of the answer."""
 
     text: str
 
@@ -96,6 +103,14 @@ class Problem(Struct, frozen=True, kw_only=True, rename="camel"):
     errors: tuple[FieldProblem, ...]
 
 
+class FeedbackOn(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a turn's caller said of it; `comment` for whoever may see content. Told of one event alone."""
+
+    rating: Literal["up", "down"]
+    given_at: str
+    comment: str | UnsetType | None = UNSET
+
+
 class EventMetadata(Struct, frozen=True, kw_only=True, rename="camel"):
     """What is known of an event beyond its columns; which fields there are depends on its `entityType`.
 
@@ -124,16 +139,19 @@ class EventMetadata(Struct, frozen=True, kw_only=True, rename="camel"):
     usage: Tokens | UnsetType = UNSET
     cost: float | UnsetType = UNSET
     cache_savings: float | UnsetType = UNSET
+    token_count: dict[str, Any] | UnsetType = UNSET
     priced_as: tuple[str, ...] | UnsetType = UNSET
     model_calls: tuple[dict[str, Any], ...] | UnsetType = UNSET
     tools_called: tuple[str, ...] | UnsetType = UNSET
     tool_calls: tuple[dict[str, Any], ...] | UnsetType = UNSET
     rate_limit: dict[str, Any] | UnsetType | None = UNSET
+    feedback: FeedbackOn | UnsetType = UNSET
 
 
 STREAM_EVENTS = {
     "turn": TurnEvent,
     "text": TextEvent,
+    "thinking": ThinkingEvent,
     "tool": ToolEvent,
     "done": DoneEvent,
     "error": Problem,

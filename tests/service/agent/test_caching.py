@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from service.agent.abilities import MODELS
-from service.agent.caching import arguments, content
+from service.agent.caching import arguments, counted
 from service.agent.model import Prompt
 
 TOOLS = ({"name": "a", "description": "x" * 40}, {"name": "b", "description": "y" * 40})
@@ -135,5 +135,5 @@ def test_a_dated_snapshot_is_its_model():
 
 
 def test_what_is_counted_is_what_is_sent():
-    sent = arguments(prompt(), "5m")
-    assert {name: sent[name] for name in ("tools", "system", "messages")} == content(prompt(), "5m")
+    sent = arguments(prompt())
+    assert {name: sent[name] for name in ("tools", "system", "messages")} == counted(prompt())

@@ -111,11 +111,11 @@ def test_any_other_name_is_unknown(model):
 
 def test_an_unknown_model_is_priced_at_the_dearest_for_this_very_usage():
     plain = PRICES.price("unheard-of", Usage(input_tokens=1_000, output_tokens=100))
-    assert plain == Priced(cost_micros=15_000, uncached_micros=15_000, priced_as="claude-fable-5-1 (dearest known)")
-    cached = PRICES.price("unheard-of", Usage(input_tokens=1_000, cache_read_tokens=1_000))
-    assert cached == Priced(
-        cost_micros=500, uncached_micros=5_000, priced_as="claude-opus-5 (dearest known)"
+    assert plain == Priced(
+        cost_micros=15_000, uncached_micros=15_000, priced_as="claude-fable-5-1 (dearest known)"
     )
+    cached = PRICES.price("unheard-of", Usage(input_tokens=1_000, cache_read_tokens=1_000))
+    assert cached == Priced(cost_micros=500, uncached_micros=5_000, priced_as="claude-opus-5 (dearest known)")
 
 
 @pytest.mark.parametrize("model", [*Model().names, Model().name])

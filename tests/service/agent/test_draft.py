@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from service.agent.model import Answering, Counted, TextPiece, ToolUse
+from service.agent.model import Answering, Counted, TextPiece, ThinkingPiece, ToolUse
 from telemetry.record import Usage
 from tests.harness.messages_api import TEXT, CannedApi, ask, block, end, start
 
@@ -49,6 +49,16 @@ async def test_blocks_go_back_unchanged():
         {"type": "text", "text": "hi"},
     ]
     assert reply.tool_uses == ()
+
+
+async def test_thinking_is_told_apart_from_text():
+    thinking = {"type": "thinking", "thinking": "a", "signature": ""}
+    grown = [{"type": "thinking_delta", "thinking": "b"}, {"type": "signature_delta", "signature": "s"}]
+    empty = {"type": "thinking_delta", "thinking": ""}
+    text = block(1, TEXT, {"type": "text_delta", "text": "hi"})
+    pieces, _ = await ask(CannedApi([start(), *block(0, thinking, empty, *grown), *text, *end()]))
+    told = [piece for piece in pieces if isinstance(piece, ThinkingPiece | TextPiece)]
+    assert told == [ThinkingPiece("a"), ThinkingPiece("b"), TextPiece("hi")]
 
 
 async def test_citations_go_back_with_their_text():

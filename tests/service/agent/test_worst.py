@@ -6,7 +6,7 @@ from msgspec import structs
 
 from service.agent import worst
 from service.agent.cost import Prices
-from service.agent.model import Prompt
+from service.agent.model import Measured, Prompt
 from telemetry.record import Usage
 
 PRICES = Prices.load()
@@ -71,3 +71,34 @@ def test_models_that_stand_in_are_covered_after_those_that_were_asked_in_vain():
     assert (dear.least_micros, dear.tokens, dear.model) == (alone.least_micros, alone.tokens, alone.model)
     cheap = worst.of_turn(prompt(), PRICES, 8, ("claude-haiku-5-5",))
     assert cheap.cost_micros == alone.cost_micros
+
+
+def measured(asked, tokens, model=MODELS[0]):
+    counted = Measured(model=model, messages=len(asked.messages), tokens=tokens)
+    return structs.replace(asked, measured=counted)
+
+
+def test_a_counted_prompt_is_weighed_as_counted_and_a_little_more():
+    asked = prompt("x" * 300_000)
+    assert worst.input_tokens(measured(asked, 50_000)) == worst.FRAME_TOKENS + 51_000 + 2
+    assert worst.input_tokens(asked) > 300_000
+    assert worst.of_turn(measured(asked, 50_000), PRICES, 0).cost_micros * 5 < (
+        worst.of_turn(asked, PRICES, 0).cost_micros
+    )
+
+
+def test_what_came_after_it_was_counted_is_weighed_by_its_bytes():
+    asked = measured(prompt("x" * 300_000), 50_000)
+    later = structs.replace(asked, messages=(*asked.messages, {"role": "assistant", "content": "y" * 1_000}))
+    assert 1_000 < worst.input_tokens(later) - worst.input_tokens(asked) < 1_100
+
+
+def test_another_model_may_count_twice_as_many():
+    asked = prompt("x" * 300_000)
+    other = structs.replace(measured(asked, 50_000), model=MODELS[1])
+    assert worst.input_tokens(other) == worst.FRAME_TOKENS + 102_000 + 2
+
+
+def test_no_count_is_more_than_the_bytes():
+    asked = prompt()
+    assert worst.input_tokens(measured(asked, 10**9)) == worst.input_tokens(asked)
