@@ -266,7 +266,7 @@ class ToolCall(Struct, frozen=True, kw_only=True):
 
 
 class History(Struct, frozen=True, kw_only=True):
-    """What the model is told of earlier turns: how many, how many it is not, and the tokens of those it is."""
+    """What the model is told of earlier turns: how many, of how many tokens; `dropped` had no room."""
 
     turns: int
     dropped: int

@@ -59,6 +59,14 @@ def text_of(message: Message) -> str:
     return "".join(block.get("text", "") for block in content if block.get("type") == "text")
 
 
+def tools_of(message: Message) -> Sequence[str]:
+    """The tools that a message calls, by name."""
+    content = message["content"]
+    if isinstance(content, str):
+        return ()
+    return [str(block.get("name")) for block in content if block.get("type") == "tool_use"]
+
+
 def _told(turn: KeptTurn, model: str) -> Sequence[Message]:
     messages = decode(turn)
     return messages if turn.model == model else without_thinking(messages)

@@ -1,4 +1,4 @@
-"""GET and DELETE /api/v1/conversations: a caller's own, a page at a time; one with its messages; its end.
+"""/api/v1/conversations: a caller's own, a page at a time; one with its messages; its title; its end.
 
 Refuses everybody else's: what is not the caller's own is not found, whoever asks.
 """
@@ -6,14 +6,17 @@ Refuses everybody else's: what is not the caller's own is not found, whoever ask
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Annotated, Any, Protocol
 
-from litestar import delete, get
+from litestar import delete, get, patch
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import PathParameter
 from msgspec import Meta, Struct
 
 from service.agent import history
 from service.auth.permissions import Action
+from service.errors import InvalidRequest, UnsupportedMediaType
 from service.store.conversations import LAST, KeptConversation, KeptTurn
+from service.web import fields
+from service.web.ask import NOT_BLANK, is_json
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.parameters import Nothing, Words, read
@@ -23,6 +26,12 @@ PATH = "/api/v1/conversations"
 ONE = "/api/v1/conversations/{conversation_id:str}"
 SHOWN_TURNS = 500
 """Turns of one conversation that are shown: the latest."""
+
+MOST_TITLE = 200
+"""Characters."""
+MAX_BODY = 1 << 14
+"""Bytes of a change."""
+WRONG = "Some fields are not what this route takes."
 
 Id = Annotated[str, PathParameter(max_length=256)]
 Hide = Callable[[str, str], Awaitable[None]]
@@ -46,6 +55,10 @@ class Conversations(Protocol):
         """Its last so many turns, oldest first; raises NotFound."""
         ...
 
+    async def rename(self, conversation_id: str, user_id: str, title: str) -> KeptConversation:
+        """Give it another title; raises NotFound."""
+        ...
+
 
 class PageQuery(Struct, frozen=True, kw_only=True):
     """Which page is meant."""
@@ -54,13 +67,24 @@ class PageQuery(Struct, frozen=True, kw_only=True):
     cursor: Words | None = None
 
 
+class Change(Struct, frozen=True, kw_only=True):
+    """What may be changed of a conversation."""
+
+    title: Annotated[str, Meta(min_length=1, max_length=MOST_TITLE, pattern=NOT_BLANK)]
+
+
 class Summary(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A conversation; `title` begins its first message, `updated_at` is the end of its last turn."""
+    """A conversation; `title` begins its first message unless the caller gave it another.
+
+    It is null where it does not open any more, its key being gone. `updated_at` is the end of the last turn,
+    `turns` how many there are.
+    """
 
     id: str
-    title: str
+    title: str | None
     created_at: str
     updated_at: str
+    turns: int
 
 
 class Page(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -71,12 +95,13 @@ class Page(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Said(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What one side said in a turn; `role` is user or assistant."""
+    """What one side said in a turn; `role` is user or assistant, `tools` are those it called, by name."""
 
     role: str
     text: str
     created_at: str
     turn_id: str
+    tools: tuple[str, ...] = ()
 
 
 class Conversation(Summary, frozen=True, kw_only=True, rename="camel"):
@@ -87,7 +112,10 @@ class Conversation(Summary, frozen=True, kw_only=True, rename="camel"):
 
 def routes(conversations: Conversations, hide: Hide, cursors: Cursors, desk: Desk) -> list[HTTPRouteHandler]:
     """The conversations' routes."""
+    return [*_looking(conversations, cursors, desk), *_changing(conversations, hide, desk)]
 
+
+def _looking(conversations: Conversations, cursors: Cursors, desk: Desk) -> list[HTTPRouteHandler]:
     @get(PATH)
     async def listed(request: Asking) -> Page:
         caller = await desk.admit(request, Action.OWN)
@@ -107,21 +135,39 @@ def routes(conversations: Conversations, hide: Hide, cursors: Cursors, desk: Des
         turns = await conversations.recall(found.id, caller.user_id, SHOWN_TURNS)
         return Conversation(**_told(found), messages=tuple(each for turn in turns for each in said(turn)))
 
+    return [listed, shown]
+
+
+def _changing(conversations: Conversations, hide: Hide, desk: Desk) -> list[HTTPRouteHandler]:
+    @patch(ONE, request_max_body_size=MAX_BODY)
+    async def renamed(request: Asking, conversation_id: Id) -> Summary:
+        caller = await desk.admit(request, Action.OWN)
+        read(Nothing, request.scope["query_string"])
+        change = await _change(request)
+        found = await conversations.rename(conversation_id.lower(), caller.user_id, change.title)
+        return Summary(**_told(found))
+
     @delete(ONE)
     async def hidden(request: Asking, conversation_id: Id) -> None:
         caller = await desk.admit(request, Action.OWN)
         read(Nothing, request.scope["query_string"])
         await hide(conversation_id.lower(), caller.user_id)
 
-    return [listed, shown, hidden]
+    return [renamed, hidden]
 
 
 def said(turn: KeptTurn) -> Iterator[Said]:
     """What a turn shows of itself: the question, and the words of all that was answered."""
     question, *answers = history.decode(turn)
     for role, messages, at in (("user", [question], turn.asked_at), ("assistant", answers, turn.answered_at)):
-        words = (history.text_of(each) for each in messages if each["role"] == role)
-        yield Said(role=role, text="".join(words), created_at=timestamp(at), turn_id=turn.turn_id)
+        own = [each for each in messages if each["role"] == role]
+        yield Said(
+            role=role,
+            text="".join(map(history.text_of, own)),
+            created_at=timestamp(at),
+            turn_id=turn.turn_id,
+            tools=tuple(dict.fromkeys(name for each in own for name in history.tools_of(each))),
+        )
 
 
 def _told(found: KeptConversation) -> dict[str, Any]:
@@ -130,4 +176,15 @@ def _told(found: KeptConversation) -> dict[str, Any]:
         "title": found.title,
         "created_at": timestamp(found.created_at),
         "updated_at": timestamp(found.updated_at),
+        "turns": found.turns,
     }
+
+
+async def _change(request: Asking) -> Change:
+    """What is to be changed; raises InvalidRequest or UnsupportedMediaType."""
+    if not is_json(request.headers.get("content-type", "")):
+        raise UnsupportedMediaType("The body must be application/json.")
+    values, errors = fields.decode(Change, await request.body())
+    if errors:
+        raise InvalidRequest(WRONG, fields=errors)
+    return Change(**values)

@@ -266,7 +266,8 @@ def resumed(service: Service) -> Found:
 
 
 def removing(service: Service, head: str, conversation: str) -> Iterator[tuple[str, Any]]:
-    """The routes after which something is gone."""
+    """The routes after which something is another, or gone."""
+    yield "renameConversation", requested(service, "PATCH", conversation, json={"title": "Sums"}).json()
     deleted = requested(service, "DELETE", conversation)
     assert (deleted.status_code, deleted.content) == (204, b"")
     yield "deleteConversation", None

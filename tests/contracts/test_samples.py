@@ -167,6 +167,7 @@ def write(collected: dict[str, Any], machine: str) -> None:
         path.write_text(json.dumps(cleaned(value, machine), indent=2, ensure_ascii=False) + "\n")
     examples = {each.id: sample(f"routes/{each.id}") for each in OPERATIONS if each.id != "getSchema"}
     examples |= {"chat request": {"message": "What is 12*7?"}, "getSchema": {"openapi": "3.1.0"}}
+    examples["renameConversation request"] = {"title": "Sums"}
     examples["eraseSubject request"] = {"subject": "auditee", "confirm": "auditee"}
     event = examples.pop("exportAuditEvents")[0]
     del examples["resumeChat"]

@@ -109,6 +109,10 @@ def test_a_conversation_is_found_read_and_hidden(typed, answer):
         ("assistant", answer.id),
     ]
     assert whole.messages[1].text == answer.response
+    assert (whole.turns, whole.messages[1].tools) == (1, ["calculate"])
+    change = typed.models.Change(title="Sums")
+    named = typed.parsed("rename_conversation", answer.conversation_id, body=change)
+    assert (named.title, named.turns) == ("Sums", 1)
     other = typed.parsed("chat", body=typed.models.Question(message="Hello"))
     assert typed.parsed("delete_conversation", other.conversation_id, status=204) is None
     gone = typed.parsed("get_conversation", other.conversation_id, status=404)

@@ -170,6 +170,17 @@ OPERATIONS: tuple[Operation, ...] = (
         refuses=(*KNOWN, Code.NOT_FOUND),
     ),
     Operation(
+        id="renameConversation",
+        method="patch",
+        path="/api/v1/conversations/{conversationId}",
+        tag="conversations",
+        summary="Give one of one's own conversations another title",
+        description="Turns do not change it back. Somebody else's is not found.",
+        body=conversations.Change,
+        media={JSON: conversations.Summary},
+        refuses=(*KNOWN, Code.NOT_FOUND, Code.TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE),
+    ),
+    Operation(
         id="deleteConversation",
         method="delete",
         path="/api/v1/conversations/{conversationId}",

@@ -14,7 +14,8 @@ from tests.harness.problems import problem
 
 LIST = "/api/v1/conversations"
 UNKNOWN = "0190163d-8694-739b-b3c1-cf0a1b2c3d4e"
-SUMMARY = ["id", "title", "createdAt", "updatedAt"]
+ROUTES = [("GET", LIST), *((method, f"{LIST}/x") for method in ("GET", "DELETE", "PATCH"))]
+SUMMARY = ["id", "title", "createdAt", "updatedAt", "turns"]
 
 
 async def bob(app):
@@ -81,7 +82,7 @@ async def test_one_is_shown_with_its_messages(app):
     second = await begin(app, "two", conversationId=first["conversationId"])
     body = (await app.client.get(f"{LIST}/{first['conversationId']}")).json()
     assert list(body) == [*SUMMARY, "messages"]
-    assert [list(each) for each in body["messages"]] == [["role", "text", "createdAt", "turnId"]] * 4
+    assert [list(each) for each in body["messages"]] == [["role", "text", "createdAt", "turnId", "tools"]] * 4
     assert [(each["role"], each["text"], each["turnId"]) for each in body["messages"]] == [
         ("user", "one", first["id"]),
         ("assistant", first["response"], first["id"]),
@@ -90,18 +91,20 @@ async def test_one_is_shown_with_its_messages(app):
     ]
     times = [each["createdAt"] for each in body["messages"]]
     assert times == sorted(times)
-    assert (body["createdAt"], body["updatedAt"]) == (times[0], times[-1])
+    assert (body["createdAt"], body["updatedAt"], body["turns"]) == (times[0], times[-1], 2)
 
 
-async def test_tools_are_not_shown(web):
+async def test_tools_are_named_and_what_they_said_is_not_shown(web):
     async def echo(_):
         return "the tool's result"
 
-    model = ScriptedModel(use(ToolUse("u1", "echo", {"a": "the tool's input"})), say("done"))
+    uses = [ToolUse(f"u{number}", "echo", {"a": "the tool's input"}) for number in range(2)]
+    model = ScriptedModel(use(*uses), say("done"))
     app = await web(model, tools=FakeTools(echo=echo))
     told = await begin(app)
     response = await app.client.get(f"{LIST}/{told['conversationId']}")
-    assert [each["text"] for each in response.json()["messages"]] == ["hello", "done"]
+    shown = [(each["text"], each["tools"]) for each in response.json()["messages"]]
+    assert shown == [("hello", []), ("done", ["echo"])]
     assert "the tool's" not in response.text
 
 
@@ -111,6 +114,58 @@ async def test_only_the_latest_turns_are_shown(app, monkeypatch):
     await begin(app, "two", conversationId=first["conversationId"])
     body = (await app.client.get(f"{LIST}/{first['conversationId']}")).json()
     assert [each["text"] for each in body["messages"] if each["role"] == "user"] == ["two"]
+
+
+async def rename(app, conversation_id, headers=None, **body):
+    return await app.client.patch(f"{LIST}/{conversation_id}", json=body, headers=headers)
+
+
+async def test_it_is_given_another_title_which_turns_leave_alone(app):
+    told = await begin(app, "one")
+    place = told["conversationId"]
+    (before,) = (await app.client.get(LIST)).json()["conversations"]
+    response = await rename(app, place.upper(), title="Ours: \u00fc")
+    assert (response.status_code, response.json()) == (200, before | {"title": "Ours: \u00fc"})
+    await begin(app, "two", conversationId=place)
+    (after,) = (await app.client.get(LIST)).json()["conversations"]
+    assert (after["title"], after["turns"]) == ("Ours: \u00fc", 2)
+    assert len(app.records) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        ({}, {"title"}),
+        ({"title": ""}, {"title"}),
+        ({"title": " "}, {"title"}),
+        ({"title": None}, {"title"}),
+        ({"title": 7}, {"title"}),
+        ({"title": "x" * 201}, {"title"}),
+        ({"title": "x", "name": "y", "id": "z"}, {"name", "id"}),
+    ],
+)
+async def test_every_wrong_field_of_a_change_is_named(app, body, wrong):
+    told = await begin(app)
+    refused = problem(await rename(app, told["conversationId"], **body), 400, "invalid_request")
+    assert {each["field"] for each in refused["errors"]} == wrong
+    (found,) = (await app.client.get(LIST)).json()["conversations"]
+    assert found["title"] == "hello"
+
+
+async def test_a_change_is_json_of_a_sensible_size(app):
+    one = f"{LIST}/{(await begin(app))['conversationId']}"
+    problem(await app.client.patch(one, content="title=x"), 415, "unsupported_media_type")
+    problem(await rename(app, UNKNOWN, title="x" * (1 << 15)), 413, "too_large")
+    assert (await rename(app, one.removeprefix(LIST), title="x" * 200)).status_code == 200
+
+
+async def test_only_ones_own_is_given_a_title(app):
+    told = await begin(app)
+    place = told["conversationId"]
+    problem(await rename(app, place, await bob(app), title="mine"), 404, "not_found")
+    problem(await rename(app, UNKNOWN, title="mine"), 404, "not_found")
+    await app.client.delete(f"{LIST}/{place}")
+    problem(await rename(app, place, title="mine"), 404, "not_found")
 
 
 async def test_its_id_may_be_written_in_capitals(app):
@@ -152,10 +207,11 @@ async def test_a_cursor_is_its_users_own(app):
     assert [each["field"] for each in problem(response, 400, "invalid_request")["errors"]] == ["cursor"]
 
 
-@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH"])
 @pytest.mark.parametrize("name", [UNKNOWN, "x", "..", "%00", "%ff", "' OR 1=1", "x" * 256, "é"])
 async def test_what_is_not_there_is_not_found(app, method, name):
-    problem(await app.client.request(method, f"{LIST}/{name}"), 404, "not_found")
+    body = {"title": "x"} if method == "PATCH" else None
+    problem(await app.client.request(method, f"{LIST}/{name}", json=body), 404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -176,19 +232,24 @@ async def test_every_wrong_parameter_is_named(app, query, wrong):
     assert {each["field"] for each in body["errors"]} == wrong
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", LIST), ("GET", f"{LIST}/x"), ("DELETE", f"{LIST}/x")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", LIST), ("GET", f"{LIST}/x"), ("DELETE", f"{LIST}/x"), ("PATCH", f"{LIST}/x")]
+)
 async def test_nobody_is_let_in_without_a_credential(app, method, path):
     response = await app.client.request(method, path, headers={"authorization": "Bearer nobody"})
     problem(response, 401, "unauthenticated")
 
 
-@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH"])
 async def test_one_takes_no_parameters(app, method):
     body = problem(await app.client.request(method, f"{LIST}/{UNKNOWN}?x=1"), 400, "invalid_request")
     assert [each["field"] for each in body["errors"]] == ["x"]
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", LIST), ("GET", f"{LIST}/x"), ("DELETE", f"{LIST}/x")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", LIST), ("GET", f"{LIST}/x"), ("DELETE", f"{LIST}/x"), ("PATCH", f"{LIST}/x")]
+)
 async def test_a_database_that_is_away_is_a_problem(app, method, path):
     await app.database.close()
-    problem(await app.client.request(method, path), 500, "database_error")
+    body = {"title": "x"} if method == "PATCH" else None
+    problem(await app.client.request(method, path, json=body), 500, "database_error")
