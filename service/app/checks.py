@@ -83,7 +83,7 @@ async def _journal(audited: AuditSink | None) -> Dependency:
 async def _mcp(servers: Servers) -> Dependency:
     """Degraded while any server is away: its tools fail, all else works."""
     if away := servers.away():
-        return Dependency("degraded", "; ".join(away))
+        return Dependency("degraded", f"away: {', '.join(away)}")
     return Dependency("up", f"servers: {len(servers.links)}")
 
 

@@ -83,7 +83,7 @@ async def open_house(
         sinks = records.build_sinks(settings, database, derived, sealing)
         await records.start(sinks, rooms, leave.within)
         await records.keep_up(settings, database, sealing, rooms)
-        watch, audited, kit = model_watch(settings), records.audit_of(sinks), _kit(settings, model, rooms)
+        watch, audited, kit = model_watch(settings), records.audit_of(sinks), _kit(settings, model, rooms, leave)
         gate = await open_gate(settings, database, audited, rooms, derived.pseudonym)
         guarded = (*guard(sinks.items()), Guarded(HEALTH, watch))
         turns = build_turns(settings, guarded, kit, database, gate, audited)
@@ -107,9 +107,9 @@ def _model(settings: Settings, base_url: str | None, rooms: AsyncExitStack) -> M
     return model
 
 
-def _kit(settings: Settings, model: Model, rooms: AsyncExitStack) -> Kit:
+def _kit(settings: Settings, model: Model, rooms: AsyncExitStack, leave: Leave) -> Kit:
     """What the agent works with; MCP servers are connected to until the rooms are left."""
-    servers = open_servers(settings, rooms)
+    servers = open_servers(settings, rooms, leave.within)
     return Kit(model, build_guards(settings), build_tools(settings, servers), servers)
 
 

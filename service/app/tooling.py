@@ -3,9 +3,10 @@
 Refuses to start without one that is wanted; roles for a tool that is not there are only told.
 """
 
+import asyncio
 import os
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from logging import WARNING
 
 from config.settings import Settings
@@ -16,12 +17,18 @@ from service.tools.mcp.servers import Servers
 from service.tools.registry import Source
 from telemetry import log, names
 
+STOP_SECONDS = 5.0
+
 NAMESPACE = "__"
 """Stands in the name of a tool that a server brings, which may be there only later."""
 
 
-def open_servers(settings: Settings, rooms: AsyncExitStack) -> Servers | None:
+def open_servers(
+    settings: Settings, rooms: AsyncExitStack, within: Callable[[float], float]
+) -> Servers | None:
     """Begin to connect to the MCP servers that are named, until the rooms are left; None: none is.
+
+    `within` says in what time they have to end.
 
     Raises:
         SettingsError: the file that names them is wrong.
@@ -30,8 +37,15 @@ def open_servers(settings: Settings, rooms: AsyncExitStack) -> Servers | None:
         return None
     servers = Servers(named)
     servers.start()
-    rooms.push_async_callback(servers.stop)
+    rooms.push_async_callback(_stop, servers, within)
     return servers
+
+
+async def _stop(servers: Servers, within: Callable[[float], float]) -> None:
+    """End them; where the time is over they are killed, with all that they started."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within(STOP_SECONDS)):
+            await servers.stop()
 
 
 def build_tools(settings: Settings, servers: Servers | None = None) -> Registry:

@@ -128,7 +128,7 @@ def test_what_is_away_is_said_and_the_service_is_ready_all_the_same(guests):
     response = httpx.get(f"{guests.service.url}/health/ready", trust_env=False)
     mcp = response.json()["dependencies"]["mcp"]
     assert response.status_code == 200
-    assert mcp == {"status": "degraded", "detail": "gone: there is no program no-such-program"}
+    assert mcp == {"status": "degraded", "detail": "away: gone"}
     there = {"local": 1, "far": 1, "own": 1, "frail": 1, "cfo": 1, "gone": 0}
     guests.receiver.wait(lambda: up(guests) == there)
 

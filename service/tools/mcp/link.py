@@ -12,6 +12,7 @@ from logging import WARNING
 from typing import Any, cast
 
 import anyio
+from msgspec import Struct
 
 from service.errors import ToolBroken, ToolFailed
 from service.tools.mcp.file import Server
@@ -42,13 +43,20 @@ SHOWN = 20
 REASON = 200
 
 
+class Reason(Struct, frozen=True):
+    """Why a server is not there: in our words, and in those of others, which leave no house."""
+
+    words: str
+    error: str | None = None
+
+
 class Link:
     """What there is of one server, from `start` to `stop`; its tools are there from the first list on."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.tools: Sequence[Tool] = ()
-        self.why = "it is being connected to"
+        self.why = Reason("it is being connected to")
         self._session: Session | None = None
         self._scope, self._task = anyio.CancelScope(), None
         self._wanted, self._turned = asyncio.Event(), asyncio.Event()
@@ -86,7 +94,7 @@ class Link:
             await self._wanted.wait()
         self._wait = min(self._wait * 2, LONGEST)
 
-    async def _connected(self) -> str:
+    async def _connected(self) -> Reason:
         """Connect and stay so; returns why it ended."""
         now, session = asyncio.get_running_loop().time(), Session()
         with anyio.CancelScope(deadline=now + self.server.seconds) as patience:
@@ -95,10 +103,10 @@ class Link:
                     await self._look(session)
                     patience.deadline = math.inf
                     await self._attend(session)
-                    return session.why
+                    return Reason(session.why)
             except Exception as error:  # noqa: BLE001 - whatever a stranger brings about ends no more than this
-                return session.why or _reason(error)
-        return f"it was not ready within {self.server.seconds:g} s"
+                return Reason(session.why) if session.why else _reason(error)
+        return Reason(f"it was not ready within {self.server.seconds:g} s")
 
     async def _attend(self, session: Session) -> None:
         """Look again at the tools whenever they may be others, until the connection is gone."""
@@ -117,7 +125,7 @@ class Link:
     def _take(self, session: Session, taken: Taken) -> None:
         before, self.tools = self.tools, taken.tools
         if self._session is not session:
-            self._session, self.why, self._missed = session, "", False
+            self._session, self._missed = session, False
             protocol = printable(session.protocol, 40)
             log.say(names.MCP_CONNECTED, server=self.server.name, tools=len(self.tools), protocol=protocol)
             self._refuse(taken.refused)
@@ -140,12 +148,12 @@ class Link:
                 names.MCP_TOOLS_REFUSED, WARNING, server=self.server.name, count=len(refused), tools=shown
             )
 
-    def _lose(self, why: str) -> None:
+    def _lose(self, why: Reason) -> None:
         """It is away; told once, not with every attempt that fails."""
         self._session, self.why = None, why
         self._turn()
         if not self._missed:
-            log.say(names.MCP_LOST, WARNING, server=self.server.name, reason=why)
+            log.say(names.MCP_LOST, WARNING, server=self.server.name, reason=why.words, error=why.error)
         self._missed = True
 
     def _turn(self) -> None:
@@ -205,13 +213,13 @@ async def _either(*events: asyncio.Event) -> None:
             task.cancel()
 
 
-def _reason(error: BaseException) -> str:
-    """Why there is no connection, in few words; never a foreign text, which may hold an address or a key."""
+def _reason(error: BaseException) -> Reason:
+    """Why there is no connection; of a foreign error its kind alone, as it may hold an address or a key."""
     inner: Any = error
     while isinstance(inner, BaseExceptionGroup):
         inner = cast("Any", inner).exceptions[0]
     if isinstance(inner, Unstartable):
-        return printable(str(inner), REASON)
+        return Reason(printable(str(inner), REASON))
     if type(inner).__name__ == "MCPError":
-        return f"it refused: {printable(' '.join(str(inner).split()), REASON)}"
-    return type(inner).__name__
+        return Reason("it refused", printable(" ".join(str(inner).split()), REASON))
+    return Reason(f"there was a {type(inner).__name__}")

@@ -35,8 +35,8 @@ class Servers:
         return [tool for link in self.links for tool in link.tools]
 
     def away(self) -> Sequence[str]:
-        """Which servers are not there, with the reason: `files: it ended`."""
-        return [f"{link.server.name}: {link.why}" for link in self.links if not link.up]
+        """The names of the servers that are not there; why is in the log, which is not for everybody."""
+        return [link.server.name for link in self.links if not link.up]
 
     async def _begin(self) -> None:
         await asyncio.to_thread(session.load)

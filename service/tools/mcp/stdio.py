@@ -178,22 +178,26 @@ async def _tell(name: str, stderr: asyncio.StreamReader | None) -> None:
     """Log what it writes to stderr, for those who asked for debug lines; read it in any case."""
     while stderr and (chunk := await stderr.read(65_536)):
         for line in chunk.decode("utf-8", "replace").splitlines():
-            log.say(names.MCP_SAID, DEBUG, server=name, message=line[:LINE])
+            log.say(names.MCP_SAID, DEBUG, server=name, error=line[:LINE])
 
 
 async def _end(process: Process) -> None:
-    """By its stdin, as the protocol has it; then by force, with all of its group."""
-    if process.stdin:
-        process.stdin.close()
-    for number in (None, signal.SIGTERM, signal.SIGKILL):
-        if number:
-            with suppress(OSError):
-                os.killpg(process.pid, number)
-        if await _ended(process):
-            break
-    with suppress(OSError):
-        os.killpg(process.pid, signal.SIGKILL)  # what it started and left behind
+    """By its stdin, as the protocol has it; then by force, with all of its group, also where time is over."""
+    try:
+        if process.stdin:
+            process.stdin.close()
+        if not await _ended(process):
+            _signal(process, signal.SIGTERM)
+            await _ended(process)
+    finally:
+        _signal(process, signal.SIGKILL)  # what it started and left behind, too
+    await _ended(process)
     _let_go(process)
+
+
+def _signal(process: Process, number: int) -> None:
+    with suppress(OSError):
+        os.killpg(process.pid, number)
 
 
 async def _ended(process: Process) -> bool:
