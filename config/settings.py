@@ -399,7 +399,7 @@ class Tools(Struct, frozen=True, kw_only=True):
             "Tools that are on, by the names of their entry points; none: no tool at all.",
             listed("distinct names of entry points between commas", r"[A-Za-z][A-Za-z0-9_.-]{0,63}"),
         ),
-    ] = ("calculate", "current_time")
+    ] = ("calculate", "current_time", "audit_search", "usage_report")
     roles: Annotated[
         Mapping[str, tuple[str, ...]] | None,
         Variable(

@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, format_trace_id
 
 from telemetry import log, names
 from telemetry.failure import Failure
@@ -50,6 +50,12 @@ def leading_here() -> dict[str, str]:
     propagate.inject(headers)
     headers.pop(BAGGAGE, None)
     return headers
+
+
+def trace_here() -> str | None:
+    """The trace that we are in, as 32 hex characters; None outside of any."""
+    context = trace.get_current_span().get_span_context()
+    return format_trace_id(context.trace_id) if context.is_valid else None
 
 
 def finish(span: Span, attributes: Attributes, failure: Failure | None) -> None:

@@ -4,7 +4,7 @@ Refuses to start half: where something cannot be opened, what was opened before 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from logging import WARNING
 from pathlib import Path
@@ -27,13 +27,14 @@ from service.agent.model import Model
 from service.agent.provided import provider
 from service.agent.turns import Terms, Turns
 from service.app import records
+from service.app.asked import Kept
 from service.app.checks import Kit, build_checks, model_watch
 from service.app.face import Doors, build_app
 from service.app.leaving import Leave
 from service.app.limiting import open_gate
 from service.app.reload import Reload
-from service.auth.authenticator import Authenticator
 from service.app.tooling import build_tools, open_servers
+from service.auth.authenticator import Authenticator
 from service.auth.derive import Derived
 from service.auth.keys import KeyDoor
 from service.auth.sessions import Sessions
@@ -42,9 +43,10 @@ from service.auth.verified import Verified
 from service.errors import ending_of
 from service.limits import Gate
 from service.store.database import Database, open_database
+from service.web.cursor import Cursors
 from telemetry import log, names
 from telemetry.recorder import Recorder, microseconds
-from telemetry.sink import Guarded, guard
+from telemetry.sink import Guarded, Sink, guard
 
 HEALTH = "health"
 
@@ -83,7 +85,11 @@ async def open_house(
         sinks = records.build_sinks(settings, database, derived, sealing)
         await records.start(sinks, rooms, leave.within)
         await records.keep_up(settings, database, sealing, rooms)
-        watch, audited, kit = model_watch(settings), records.audit_of(sinks), _kit(settings, model, rooms, leave)
+        watch, audited, kit = (
+            model_watch(settings),
+            records.audit_of(sinks),
+            _kit(settings, model, _asked(database, derived, sinks), rooms, leave),
+        )
         gate = await open_gate(settings, database, audited, rooms, derived.pseudonym)
         guarded = (*guard(sinks.items()), Guarded(HEALTH, watch))
         turns = build_turns(settings, guarded, kit, database, gate, audited)
@@ -107,10 +113,15 @@ def _model(settings: Settings, base_url: str | None, rooms: AsyncExitStack) -> M
     return model
 
 
-def _kit(settings: Settings, model: Model, rooms: AsyncExitStack, leave: Leave) -> Kit:
+def _kit(settings: Settings, model: Model, asked: Kept, rooms: AsyncExitStack, leave: Leave) -> Kit:
     """What the agent works with; MCP servers are connected to until the rooms are left."""
     servers = open_servers(settings, rooms, leave.within)
-    return Kit(model, build_guards(settings), build_tools(settings, servers), servers)
+    return Kit(model, build_guards(settings), build_tools(settings, servers, asked), servers)
+
+
+def _asked(database: Database, derived: Derived, sinks: Mapping[str, Sink]) -> Kept:
+    """What tools may ask of our records."""
+    return Kept(database, Cursors(derived.cursor), records.note_of(sinks))
 
 
 async def _opened(settings: Settings, derived: Derived, rooms: AsyncExitStack) -> Database:

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, suppress
 from logging import WARNING
 
 from config.settings import Settings
+from service.app.asked import Kept
 from service.tools import Registry
 from service.tools.installed import UnusableTool, load
 from service.tools.mcp.file import read_servers
@@ -48,13 +49,13 @@ async def _stop(servers: Servers, within: Callable[[float], float]) -> None:
             await servers.stop()
 
 
-def build_tools(settings: Settings, servers: Servers | None = None) -> Registry:
-    """All tools that a caller's model may be offered.
+def build_tools(settings: Settings, servers: Servers | None = None, kept: Kept | None = None) -> Registry:
+    """All tools that a caller's model may be offered; `kept` is what ours may ask.
 
     Raises:
         UnusableTool: one that is wanted is not installed, cannot be used, or has the name of another.
     """
-    tools = load(settings)
+    tools = kept.equip(load(settings)) if kept else load(settings)
     roles = settings.tools.roles or {}
     sources: Sequence[Source] = (servers.tools,) if servers else ()
     try:

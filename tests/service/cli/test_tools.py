@@ -35,6 +35,6 @@ def test_tools_in_words(parley):
 def test_a_tool_that_is_not_installed_is_named_here_and_by_check(parley):
     said = parley("tools", AGENT_TOOLS="nope")
     assert (said.status, said.out) == (2, "")
-    assert said.err.startswith("parley: AGENT_TOOLS: no such tool: nope; installed: calculate, ")
+    assert said.err.startswith("parley: AGENT_TOOLS: no such tool: nope; installed: audit_search, ")
     checked = parley("check", "--json", AGENT_TOOLS="nope")
     assert (checked.status, "no such tool: nope" in checked.out) == (1, True)
