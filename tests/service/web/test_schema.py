@@ -140,7 +140,7 @@ def test_a_stream_is_told_with_the_data_of_its_events():
     content = OPERATION["chat"]["responses"]["200"]["content"]
     assert set(content) == {"application/json", "text/event-stream"}
     events = content["text/event-stream"]["x-events"]
-    assert set(events) == {"turn", "text", "tool", "done", "error"}
+    assert set(events) == {"turn", "text", "thinking", "tool", "approval", "done", "error"}
     assert content["text/event-stream"]["example"].startswith("id: 1\nevent: turn\n")
 
 
