@@ -98,14 +98,14 @@ ERASING = (
 CHATTING = """\
 One turn with the agent. With `stream: true`, or an Accept header that names `text/event-stream` where the
 body does not say, the answer comes as server-sent events, unless the operator has switched streaming off:
-`turn` first, `text` and `tool` as they happen, and exactly one of `done` or `error` last, each with a running
-`id` from 1 and a comment for every 15 s of silence. A failure before the model's first content is a problem
-with its own status, after it an `error` event. Unknown fields are refused by name. An `Idempotency-Key` of
-1 to 255 printable characters makes a repetition safe for 24 hours: the same key and body give the same
-answer again, at no cost. With a `responseFormat` the text is JSON by its schema and `structured` is its
-value; an answer that does not fit is an `upstream_error`. `attachments` are images and PDFs that the model
-is shown with this message, not again with later ones. A `model` that is not for the caller's role is
-`forbidden`."""
+`turn` first, `text`, `tool` and, asked for by `thinking`, `thinking` as they happen, and exactly one of
+`done` or `error` last, each with a running `id` from 1 and a comment for every 15 s of silence. A failure
+before the model's first content is a problem with its own status, after it an `error` event. Unknown fields
+are refused by name. An `Idempotency-Key` of 1 to 255 printable characters makes a repetition safe for 24
+hours: the same key and body give the same answer again, at no cost. With a `responseFormat` the text is JSON
+by its schema and `structured` is its value; an answer that does not fit is an `upstream_error`. `attachments`
+are images and PDFs that the model is shown with this message, not again with later ones. A `model` that is
+not for the caller's role is `forbidden`."""
 
 RESUMING = """\
 For the caller of the turn only; whatever else it is, it is not found. Where the operator has set a time for
