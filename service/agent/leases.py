@@ -25,8 +25,8 @@ Place = tuple[str, str]
 class LeaseStore(Protocol):
     """Where leases are, for all processes; every method raises DatabaseError. Holders are turns."""
 
-    async def take(self, user_id: str, conversation_id: str, holder: str, instead_of: str) -> bool:
-        """Take it where it is free, or in place of a holder of one's own."""
+    async def take(self, user_id: str, conversation_id: str, holder: str) -> bool:
+        """Take it where it is free, or that holder's already."""
         ...
 
     async def renew(self, holders: Iterable[str]) -> None:
@@ -38,47 +38,74 @@ class LeaseStore(Protocol):
         ...
 
 
+class Held:
+    """A lease of this process: by whom it is held, and the turns that need it, running or not yet written."""
+
+    def __init__(self, holder: str) -> None:
+        self.holder = holder
+        self.turns: set[str] = set()
+
+
 class Leases:
-    """What this process holds: of each conversation the turn that came last; without a store nothing."""
+    """What this process holds; without a store nothing."""
 
     def __init__(self, store: LeaseStore | None = None) -> None:
         self._store = store
-        self._held: dict[Place, str] = {}
+        self._held: dict[Place, Held] = {}
+        self._freeing: dict[Place, asyncio.Event] = {}
+        self._left: dict[Place, str] = {}  # who holds what could not be freed
         self._renewal: asyncio.Task[None] | None = None
 
     async def take(self, place: Place, turn_id: str) -> None:
-        """Take a conversation for a turn, in place of one of this process that is not written yet.
+        """Take a conversation for a turn, together with those of this process that are not written yet.
 
         Raises:
             Conflict: a turn of another process has it.
         """
         if self._store is None:
             return
-        before = self._held.get(place)
-        self._hold(place, turn_id)  # before it is taken: a turn that is cancelled meanwhile lets go too
+        if freeing := self._freeing.get(place):
+            await freeing.wait()
+        held = self._held.setdefault(place, Held(self._left.get(place, turn_id)))
+        held.turns.add(turn_id)  # before it is taken: a turn that is cancelled meanwhile lets go too
+        self._keep_renewed()
         with suppress(DatabaseError):
-            if not await self._store.take(*place, turn_id, before or turn_id):
+            if not await self._store.take(*place, held.holder):
                 self.drop(place, turn_id)
                 raise Conflict(RUNNING, retry_after_ms=BUSY_MS)
 
     async def release(self, place: Place, turn_id: str) -> None:
-        """Let go, where no other turn of this process has it meanwhile; what cannot be freed expires."""
-        if self._store and self.drop(place, turn_id):
-            with suppress(DatabaseError):
-                await self._store.release(*place, turn_id)
+        """Let go, where no other turn of this process needs it; what cannot be freed expires."""
+        holder = self.drop(place, turn_id)
+        if self._store is None or holder is None:
+            return
+        freeing = self._freeing[place] = asyncio.Event()
+        try:
+            await self._store.release(*place, holder)
+        except DatabaseError:
+            self._left[place] = holder
+            asyncio.get_running_loop().call_later(3 * RENEW_SECONDS, self._left.pop, place, None)
+        else:
+            self._left.pop(place, None)
+        finally:
+            self._freeing.pop(place, None)
+            freeing.set()
 
-    def drop(self, place: Place, turn_id: str) -> bool:
-        """Renew it no more; whether it was this turn's."""
-        if self._held.get(place) != turn_id:
-            return False
+    def drop(self, place: Place, turn_id: str) -> str | None:
+        """A turn needs it no more; where that was the last nobody renews it: gives by whom it was held."""
+        held = self._held.get(place)
+        if held is None or turn_id not in held.turns:
+            return None
+        held.turns.remove(turn_id)
+        if held.turns:
+            return None
         del self._held[place]
         if not self._held and self._renewal:
             self._renewal.cancel()
             self._renewal = None
-        return True
+        return held.holder
 
-    def _hold(self, place: Place, turn_id: str) -> None:
-        self._held[place] = turn_id
+    def _keep_renewed(self) -> None:
         if self._renewal is None:
             # Not in the context of the turn, whose span ends before this does.
             self._renewal = asyncio.create_task(self._renew(), name="leases", context=Context())
@@ -87,4 +114,4 @@ class Leases:
         while self._store:
             await asyncio.sleep(RENEW_SECONDS)
             with suppress(DatabaseError):
-                await self._store.renew(tuple(self._held.values()))
+                await self._store.renew([held.holder for held in self._held.values()])

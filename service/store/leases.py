@@ -31,7 +31,7 @@ NOW: Mapping[str, str] = MappingProxyType(
 TAKE = """
 INSERT INTO conversation_lease (id, holder, expires_at) VALUES ({{}}, {{}}, {now} + {{}})
 ON CONFLICT (id) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
-WHERE conversation_lease.expires_at <= {now} OR conversation_lease.holder = {{}}
+WHERE conversation_lease.expires_at <= {now} OR conversation_lease.holder = excluded.holder
 RETURNING id
 """
 RENEW = "UPDATE conversation_lease SET expires_at = {now} + {{}} WHERE holder IN ({{}})"
@@ -48,9 +48,9 @@ class ConversationLeases:
             each.format(now=NOW[engine.engine_type]) for each in (TAKE, RENEW, SWEEP)
         )
 
-    async def take(self, user_id: str, conversation_id: str, holder: str, instead_of: str) -> bool:
-        """Take it where it is free, or in place of a holder of one's own; False where another has it."""
-        values = _id(user_id, conversation_id), holder, LAST_MICROSECONDS, instead_of
+    async def take(self, user_id: str, conversation_id: str, holder: str) -> bool:
+        """Take it where it is free, or that holder's already; False where another has it."""
+        values = _id(user_id, conversation_id), holder, LAST_MICROSECONDS
         async with self._engine.writing.keeping(), promptly():
             return bool(await self._run(self._take, *values))
 

@@ -30,13 +30,10 @@ class FakeLeases:
         if self.away:
             raise self.away
 
-    async def take(self, user_id, conversation_id, holder, instead_of):
+    async def take(self, user_id, conversation_id, holder):
         self.asked += 1
         self._look()
-        if self.held.setdefault((user_id, conversation_id), holder) not in {holder, instead_of}:
-            return False
-        self.held[user_id, conversation_id] = holder
-        return True
+        return self.held.setdefault((user_id, conversation_id), holder) == holder
 
     async def renew(self, holders):
         self.renewals.put_nowait(tuple(holders))
@@ -106,8 +103,7 @@ async def test_a_conversation_that_is_new_needs_none():
 async def test_leaving_while_it_is_taken_holds_nothing():
     taking, shared = asyncio.Event(), Shared(ScriptedModel())
 
-    async def take(user_id, conversation_id, holder, instead_of):
-        del instead_of
+    async def take(user_id, conversation_id, holder):
         shared.leases.held[user_id, conversation_id] = holder  # done, and nobody heard of it
         taking.set()
         await asyncio.Event().wait()
@@ -148,10 +144,56 @@ async def test_it_is_held_until_what_was_said_is_written(monkeypatch):
     _, refused = await two.whole(asking(turn_id="turn-2"))
     assert refused.failure.code is Code.CONFLICT
     _, again = await one.whole(asking(turn_id="turn-3"))
-    assert (again.outcome, shared.leases.held) == (Outcome.ANSWERED, {PLACE: "turn-3"})
+    assert (again.outcome, shared.leases.held) == (Outcome.ANSWERED, {PLACE: "turn-1"})
     shared.conversations.keep = keep
     await one.turns.stop()
     assert (sorted(kept(one)), shared.leases.held) == (["turn-1", "turn-3"], {})
+
+
+@pytest.mark.parametrize("written", [True, False])
+async def test_a_database_that_was_away_for_a_turn_leaves_no_lease_of_ours_in_the_way(monkeypatch, written):
+    monkeypatch.setattr(hold, "PATIENCE", 0.0)
+    shared = Shared(ScriptedModel(say("first"), say("third"), say("fourth")))
+    (house,) = shared.houses
+    house.turns._settlement._pauses = (0.001,)
+    recall, keep = shared.conversations.recall, shared.conversations.keep
+
+    async def away(*_):
+        raise DatabaseAway("away")
+
+    if not written:
+        shared.conversations.keep = away
+    await house.whole(asking(turn_id="turn-1"))
+    if written:
+        shared.leases.held[PLACE] = "turn-1"  # nobody heard that it was released
+        house.turns.memory.leases._left[PLACE] = "turn-1"
+    shared.leases.away, shared.conversations.recall = DatabaseAway("away"), away
+    _, meanwhile = await house.whole(asking(turn_id="turn-2"))
+    assert (meanwhile.outcome is Outcome.ANSWERED) is not written  # all of it is known here, or none
+    shared.leases.away, shared.conversations.recall, shared.conversations.keep = None, recall, keep
+    _, third = await house.whole(asking(turn_id="turn-3"))
+    await house.turns.stop()
+    assert (third.outcome, shared.leases.held) == (Outcome.ANSWERED, {})
+
+
+async def test_the_next_turn_waits_until_a_lease_is_freed():
+    store, go_on = FakeLeases(), asyncio.Event()
+    mine, release = Leases(store), store.release
+
+    async def slowly_released(*what):
+        await go_on.wait()
+        await release(*what)
+
+    store.release = slowly_released
+    await mine.take(PLACE, "t1")
+    freed = asyncio.create_task(mine.release(PLACE, "t1"))
+    await asyncio.sleep(0)
+    taken = asyncio.create_task(mine.take(PLACE, "t2"))
+    await asyncio.sleep(0)
+    assert not taken.done()
+    go_on.set()
+    await asyncio.gather(freed, taken)
+    assert store.held == {PLACE: "t2"}
 
 
 async def test_what_is_held_is_renewed_and_nothing_else(monkeypatch):
