@@ -64,6 +64,14 @@ def broken_call():
 async def over_http(request):
     """A model and the API that answers it alone, both of this test's own."""
     with models.APIS[request.param]() as api:
+        async with models.asking(request.param, api.url) as model:
+            yield model, api
+
+
+@pytest.fixture(params=list(models.APIS))
+async def impatient(request):
+    """The same, but that the model does not wait for long."""
+    with models.APIS[request.param]() as api:
         async with models.asking(request.param, api.url, Times(first=0.4, between=0.4)) as model:
             yield model, api
 
@@ -242,8 +250,8 @@ async def test_files_are_passed_on_before_the_words(over_http):
     assert "You said: hello" in reply.content[0]["text"]
 
 
-async def test_a_silence_is_one_of_our_errors(over_http):
-    model, api = over_http
+async def test_a_silence_is_one_of_our_errors(impatient):
+    model, api = impatient
     pieces, error = await ask(model, user("[sim:stall]"))
     assert (type(error), error.status, error.transient) == (UpstreamTimeout, 200, True)
     assert [piece.source for piece in pieces if isinstance(piece, Counted)][-1] is UsageSource.ESTIMATED
@@ -266,6 +274,16 @@ async def test_nothing_is_asked_again_from_inside(over_http, marker):
     _, error = await ask(model, user(f"[sim:{marker}] hello"))
     assert isinstance(error, UpstreamError)
     assert api.asked() == 1
+
+
+async def test_an_answer_that_breaks_off_is_counted_by_what_was_heard(over_http):
+    model, _ = over_http
+    pieces, _ = await ask(model, user(f"[sim:cut] {'many words ' * 20}"))
+    first, *_, last = (piece for piece in pieces if isinstance(piece, Counted))
+    heard = sum(len(piece.text) for piece in pieces if isinstance(piece, TextPiece))
+    assert last.source is UsageSource.ESTIMATED
+    assert first.usage.output_tokens < heard / 4 < last.usage.output_tokens
+    assert last.usage.input_tokens > 0
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,11 @@ def test_a_file_that_begins_as_another_is_refused(kind, other):
     assert errors == ([] if kind == other else [("attachments[0].data", f"Expected {kind}")])
 
 
+def test_another_file_of_the_same_container_is_refused():
+    files, errors = read(body("image/webp", b"RIFF\x10\x00\x00\x00WAVEfmt "))
+    assert (files, errors) == ([], [("attachments[0].data", "Expected image/webp")])
+
+
 @pytest.mark.parametrize("data", ["====", "abc", "a b=", "\u00e4\u00e4\u00e4\u00e4", "YQ==YQ=="])
 def test_what_is_no_base64_is_refused(data):
     _, errors = read(AttachmentBody(type="image/png", data=data))
