@@ -40,6 +40,7 @@ ENDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         names.TOOL_CALLS: (COUNTER,),
         names.MODEL_RETRIES: (COUNTER,),
         names.MODEL_SHUT: ("",),
+        names.MCP_UP: ("",),
         names.BUDGET_USED: ("_ratio",),
         names.BUDGET_REFUSALS: (COUNTER,),
         names.BUDGET_DRIFT: ("",),

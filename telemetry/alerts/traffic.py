@@ -79,6 +79,24 @@ MODELS = Group(
                 " NetworkSpike. It closes by itself with the first answer.",
             ),
         ),
+        Alert(
+            name="McpServerAway",
+            severity=Severity.TICKET,
+            expr="max by (job, instance, server) (parley_mcp_up) == 0",
+            wait="5m",
+            summary="The MCP server {{ $labels.server }} has been away from {{ $labels.instance }} for over"
+            " 5m.",
+            advice=Advice(
+                means="Its tools fail, or are not offered where it never was there; all else works. It is"
+                " connected to again every 60 s, and at once when a model calls one of its tools.",
+                look="min by (instance, server) (parley_mcp_up)",
+                trace="gen_ai.operation.name=execute_tool",
+                run="curl -s localhost:3005/health/ready | jq .dependencies.mcp\nparley check",
+                do="The line `mcp_lost` says why. No program: install it where the service runs, or give its"
+                " whole path in AGENT_MCP_SERVERS. It ended, or was not ready: LOG_LEVEL=debug shows what it"
+                ' writes to stderr. Refused: its key has expired. Not wanted: `"disabled": true`.',
+            ),
+        ),
     ),
 )
 

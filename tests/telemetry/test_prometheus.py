@@ -19,6 +19,7 @@ from telemetry.sinks.metrics import MetricSink
 from config.settings import Settings
 import service.agent.meters, service.audit.ledger, service.limits.meters, service.limits.budget.meters
 import service.audit.checkpoints, service.audit.verdict, service.workers
+import service.tools.mcp.meters
 MetricSink(Settings())
 meter = metrics.get_meter("parley")
 made = meter._instrument_id_instrument.values()

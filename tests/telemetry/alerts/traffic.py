@@ -19,6 +19,10 @@ def shut(instance: str, model: str) -> str:
     return f'parley_model_shut{{job="parley", instance="{instance}", model="{model}"}}'
 
 
+def away(server: str) -> str:
+    return f'parley_mcp_up{{job="parley", instance="a", server="{server}"}}'
+
+
 CASES = [
     Case(
         name="a model that is left alone for minutes is told of, one that was for a moment is not",
@@ -36,6 +40,26 @@ CASES = [
                 ),
             ),
             ("7m", "ModelLeftAlone"): (),
+        },
+    ),
+    Case(
+        name="an MCP server that is away for minutes is told of, one that comes back is not",
+        groups=("parley-models",),
+        series={
+            away("files"): "1 1 0x13 1x12",
+            away("search"): "0x5 1 0x5 1x16",
+        },
+        expected={
+            ("5m", "McpServerAway"): (),
+            ("7m", "McpServerAway"): (
+                ticket(
+                    "The MCP server files has been away from a for over 5m.",
+                    job="parley",
+                    instance="a",
+                    server="files",
+                ),
+            ),
+            ("12m", "McpServerAway"): (),
         },
     ),
     Case(
