@@ -4,33 +4,35 @@ Refuses to be part of the program: only a path in the tests' environment brings 
 """
 
 import asyncio
-import gc
 import os
 import threading
 import time
 from pathlib import Path
 
 EVERY = 0.25
+run_forever = asyncio.BaseEventLoop.run_forever
+running: list[asyncio.AbstractEventLoop] = []
 
 
-def _loops() -> list[asyncio.AbstractEventLoop]:
-    return [
-        each for each in gc.get_objects() if isinstance(each, asyncio.BaseEventLoop) and each.is_running()
-    ]
+def _noted(loop: asyncio.BaseEventLoop) -> None:
+    """Run a loop and know of it; asking the collector for it would break tuples that another thread builds."""
+    running.append(loop)
+    try:
+        run_forever(loop)
+    finally:
+        running.remove(loop)
 
 
 def _tell(path: Path) -> None:
-    found: list[asyncio.AbstractEventLoop] = []
     while True:
         time.sleep(EVERY)
-        # looked for until it runs: later the collector may have set it aside
-        found = found or _loops()
         new = path.with_suffix(".new")
-        new.write_text(str(sum(len(asyncio.all_tasks(loop)) for loop in found)))
+        new.write_text(str(sum(len(asyncio.all_tasks(loop)) for loop in tuple(running))))
         new.rename(path)
 
 
 if "PARLEY_TASKS_FILE" in os.environ:
+    asyncio.BaseEventLoop.run_forever = _noted
     threading.Thread(
         target=_tell, args=(Path(os.environ["PARLEY_TASKS_FILE"]),), name="tasks", daemon=True
     ).start()
