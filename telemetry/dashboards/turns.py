@@ -143,6 +143,11 @@ LATENCY = Section(
             unit="ops",
         ),
         Panel(
+            title="MCP servers",
+            queries=(gauge("min by (instance, server) (parley_mcp_up)", "{{server}}"),),
+            said="0 while one is away: its tools fail, all else works.",
+        ),
+        Panel(
             title="Tokens of a call",
             queries=(quantile(0.95, "gen_ai_client_token_usage", "gen_ai_token_type"),),
             said="Prompts that grow make first texts late.",
