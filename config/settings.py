@@ -208,6 +208,14 @@ class Model(Struct, frozen=True, kw_only=True):
             whole(1_000, 10_000_000),
         ),
     ] = 200_000
+    approval_timeout_ms: Annotated[
+        int,
+        Variable(
+            "AGENT_APPROVAL_TIMEOUT_MS",
+            "Longest wait for somebody's approval of a tool's call, in milliseconds; silence is a denial.",
+            whole(10, 3_600_000),
+        ),
+    ] = 60_000
     max_tool_rounds: Annotated[
         int,
         Variable("AGENT_MAX_TOOL_ROUNDS", "Times the model may call tools within one turn.", whole(1, 100)),

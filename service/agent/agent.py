@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct, field
 
+from service.agent.approving import Approvers, Nobody
 from service.agent.choice import Choice
 from service.agent.cost import WINDOW, Prices
 from service.agent.guard import Guards
@@ -70,6 +71,7 @@ class Agent(Struct, frozen=True):
     def window(self, model: str) -> int:
         """How many tokens a prompt and its answer may have together."""
         return min(self.prices.window(model), self.context_tokens)
+    approvers: Approvers = field(default_factory=Nobody)
 
     def instead_of(self, model: str, caller: Caller | None) -> Sequence[str]:
         """The models to ask where this one cannot answer, as far as the caller may."""

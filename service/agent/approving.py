@@ -3,15 +3,18 @@
 Refuses by silence: where nobody can be asked, nothing that needs a yes is run.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from service.agent.channel import Channel
-from service.errors import ToolRefused
+from service.audit.deed import Doer
+from service.errors import NotFound, ToolRefused
+from service.store.approvals import NOT_HERE, Key, Waiting
 from service.tools import Errand, Tool
-from telemetry.recorder import OpenToolCall
+from telemetry.record import ApprovalDecision, Caller
+from telemetry.recorder import OpenToolCall, OpenTurn
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -20,6 +23,13 @@ class Wanted(Struct, frozen=True, kw_only=True):
     tool: Tool
     arguments: Mapping[str, Any]
     errand: Errand
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What somebody says of a call, and why; the reason is kept like a query, with the event."""
+
+    decision: ApprovalDecision
+    reason: str | None = None
 
 
 class Approving(Protocol):
@@ -34,10 +44,53 @@ class Approving(Protocol):
         ...
 
 
+class Approvers(Protocol):
+    """Those who may say yes, and how they do."""
+
+    def of_turn(self, turn: OpenTurn, seconds: float) -> Approving:
+        """Where a turn, which may take so many seconds in all, gets its yes from."""
+        ...
+
+    async def open_to(self, caller: Caller) -> Sequence[Waiting]:
+        """What a caller may decide now, the most urgent first; raises DatabaseError."""
+        ...
+
+    async def decide(self, key: Key, caller: Caller, verdict: Verdict, doer: Doer) -> Waiting:
+        """Decide a call.
+
+        Raises:
+            NotFound, Forbidden, Conflict: it is not there, not the caller's to decide, or decided already.
+            DatabaseError: nobody knows whether it is decided.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Wait for nobody any more."""
+        ...
+
+
 class Nobody:
     """There is nobody to ask."""
+
+    def of_turn(self, turn: OpenTurn, seconds: float) -> "Nobody":
+        """Nobody either."""
+        del turn, seconds
+        return self
 
     async def ask(self, wanted: Wanted, channel: Channel, draft: OpenToolCall) -> None:
         """Refuse."""
         del channel, draft
         raise ToolRefused(f"The tool {wanted.tool.name} needs somebody's approval; nobody can be asked.")
+
+    async def open_to(self, caller: Caller) -> Sequence[Waiting]:
+        """Nothing."""
+        del caller
+        return ()
+
+    async def decide(self, key: Key, caller: Caller, verdict: Verdict, doer: Doer) -> Waiting:
+        """Refuse."""
+        del key, caller, verdict, doer
+        raise NotFound(NOT_HERE)
+
+    async def close(self) -> None:
+        """Nothing waits."""

@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 
 from service.agent import attached, counting, structure, thinking, worst
 from service.agent.agent import Agent, Offered
+from service.agent.approving import Approvers
 from service.agent.attached import Attached
 from service.agent.channel import Channel
 from service.agent.framing import Frame, instructed
@@ -160,6 +161,11 @@ class Turns:
         return await self._gate.peek(caller)
 
     @property
+    def approvers(self) -> Approvers:
+        """Those who may say yes to the calls of turns that wait for one."""
+        return self._agent.approvers
+
+    @property
     def unsettled(self) -> int:
         """What turns that are over left to be written, and wait for the database with."""
         return self._settlement.waiting
@@ -189,6 +195,7 @@ class Turns:
         await self._ended(until - clock())
         for task in self._running:
             log.say(names.REQUEST_FAILED, ERROR, error=f"The {task.get_name()} did not end.")
+        await self._agent.approvers.close()
         await self._settlement.stop(max(0.1, until - clock()))
 
     async def _ended(self, seconds: float) -> None:
@@ -268,7 +275,8 @@ class Turns:
         grant = await self._limit(running, turn, caller, prompt)
         turn.admitted()
         self._keeping.require(ask.turn_id)
-        return prompt, self._means(turn, Means(offered, grant, caller))
+        approving = self._agent.approvers.of_turn(turn, self._terms.deadline)
+        return prompt, self._means(turn, Means(offered, grant, caller, approving))
 
     def _means(self, turn: OpenTurn, means: Means) -> Means:
         """The same within what one turn may cost and call."""

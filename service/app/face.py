@@ -20,11 +20,13 @@ from service.auth.derive import Derived
 from service.limits import Gate
 from service.store.database import Database
 from service.web import (
+    approvals,
     audit,
     chat,
     console,
     conversations,
     erasures,
+    feedback,
     health,
     limits,
     problems,
@@ -39,6 +41,7 @@ from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
 from service.web.health import Check
 from service.web.idempotency import Keys
+from service.web.opinions import joining
 from service.web.proofs import Prover
 from service.web.scanning import Scanning
 from service.web.schema import page as schema
@@ -99,6 +102,8 @@ def _chatting(
     return [
         chat.route(turns, identify, keys, settings),
         resumed.route(turns.resuming, desk, settings.streams.keepalive_ms / 1000),
+        *approvals.routes(turns.approvers, desk),
+        *feedback.routes(database.feedback, desk),
     ]
 
 
@@ -120,7 +125,10 @@ def _proving(
 ) -> list[HTTPRouteHandler]:
     """The audit's routes."""
     return [
-        *audit.routes(database.questions, cursors, desk, Prover(database, sealing), database.opening),
+        *audit.routes(
+            *(database.questions, cursors, desk, Prover(database, sealing), database.opening),
+            join=joining(database.feedback),
+        ),
         *verification.routes(Verifying(database, sealing.key, Scanning(url, 1, niceness=10)), desk),
     ]
 

@@ -17,6 +17,7 @@ from config.secret import Secret
 from config.settings import Settings
 from service.agent import meters as guards_meters
 from service.agent.agent import Agent
+from service.agent.approvals import Approvals
 from service.agent.choice import Choice
 from service.agent.cost import TABLE, Prices, PricesError
 from service.agent.guard import Guards
@@ -157,6 +158,7 @@ def build_turns(
         count_above=settings.model.count_tokens_above,
         max_calls=settings.tools.calls,
         turn_micros=lambda: gate.rules.limits.turn_micros,
+        approvers=_approvals(settings, database, audited=keeping is not None),
     )
     recorder = Recorder(sinks, ending_of, content=settings.telemetry_content)
     memory = Memory(database.conversations, microseconds, Leases(database.leases))
@@ -174,6 +176,11 @@ def build_prices(settings: Settings) -> Prices:
         return Prices.load(TABLE, Path(path)) if path else Prices.load()
     except (PricesError, OSError) as error:
         raise SettingsError((f"AGENT_MODEL_PRICES: {error}",)) from error
+
+
+def _approvals(settings: Settings, database: Database, *, audited: bool) -> Approvals:
+    seconds = settings.model.approval_timeout_ms / 1000
+    return Approvals(database.approvals, microseconds, seconds, audited=audited)
 
 
 def _terms(settings: Settings) -> Terms:

@@ -30,11 +30,11 @@ COLUMNS = (
     *("turn_id", "call_id", "user_id", "tenant", "tool", "approvers", "arguments", "trace_id"),
     *("asked_at", "expires_at"),
 )
-KNOWN = (
-    "SELECT kept.turn_id, kept.call_id, kept.user_id, kept.tenant, kept.tool, kept.approvers, "
-    "kept.arguments, kept.trace_id, kept.asked_at, kept.expires_at, kept.decision, "
-    "EXISTS (SELECT 1 FROM audit_event AS event WHERE event.id = kept.turn_id) AS over, "
-    f"{texts.KEY} FROM approval AS kept {texts.JOINED} "  # noqa: S608 - our own words
+KNOWN = texts.reading(
+    "kept.turn_id, kept.call_id, kept.user_id, kept.tenant, kept.tool, kept.approvers, kept.arguments, "
+    "kept.trace_id, kept.asked_at, kept.expires_at, kept.decision, "
+    "EXISTS (SELECT 1 FROM audit_event AS event WHERE event.id = kept.turn_id) AS over",
+    TABLE,
 )
 """A turn that has its row is over: a call of a process that died waits for nobody."""
 FIND = KNOWN + "WHERE kept.turn_id = {} AND kept.call_id = {}"

@@ -32,9 +32,8 @@ OWN = (
     "WHERE turn.turn_id = {} AND talk.user_id = {}"
 )
 """A turn is known by its row in the log or, before that is written, by its place in a conversation."""
-KNOWN = (
-    "SELECT kept.turn_id, kept.user_id, kept.model, kept.trace_id, kept.rating, kept.comment, "
-    f"kept.given_at, {texts.KEY} FROM feedback AS kept {texts.JOINED} "  # noqa: S608 - our own words
+KNOWN = texts.reading(
+    "kept.turn_id, kept.user_id, kept.model, kept.trace_id, kept.rating, kept.comment, kept.given_at", TABLE
 )
 FIND = KNOWN + "WHERE kept.turn_id = {}"
 REMOVE = "DELETE FROM feedback WHERE turn_id = {}"

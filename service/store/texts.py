@@ -16,7 +16,11 @@ from service.store.text import storable
 
 KEY = "subject.id AS subject_id, subject.data_key"
 JOINED = "LEFT JOIN audit_subject AS subject ON subject.user_id = kept.user_id"
-"""Finds the key of a row's user, for `opened`; the row's table goes by the name `kept`."""
+
+
+def reading(columns: str, table: str) -> str:
+    """The beginning of a statement that reads a table, as `kept`, with the keys of its rows' users."""
+    return f"SELECT {columns}, {KEY} FROM {table} AS kept {JOINED} "  # noqa: S608 - our own words
 
 
 def sealed(text: str, name: str, user: str, now: int, vault: Vault, dialect: str) -> Script[bytes | None]:

@@ -34,7 +34,7 @@ def tool(
     name: str | None = None,
     roles: Iterable[str] | None = None,
     effects: bool = False,
-    approval: bool = False,
+    approval: bool | Iterable[str] = False,
     alone: bool | None = None,
     seconds: float = SECONDS,
     limit: int | None = None,
@@ -51,7 +51,7 @@ def tool(
         name: What the model calls it; None: the function's own name.
         roles: Whose model may use it; None: everybody's.
         effects: Whether it changes anything outside of the turn.
-        approval: Whether somebody has to say yes to each call.
+        approval: Whether somebody has to say yes to each call; roles: one of them, else the caller.
         alone: Whether it may not run beside others; None: where it has effects.
         seconds: How long it may take.
         limit: Calls of one user within the window of limits, unless AGENT_RATE_LIMIT_TOOLS says otherwise.
@@ -70,7 +70,8 @@ def tool(
             seconds=seconds,
             roles=None if roles is None else frozenset(roles),
             effects=effects,
-            approval=approval,
+            approval=bool(approval),
+            approvers=frozenset() if isinstance(approval, bool) else frozenset(approval),
             alone=alone,
             limit=limit,
             function=function,

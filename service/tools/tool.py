@@ -51,6 +51,7 @@ class Tool(Struct, frozen=True, kw_only=True):
         roles: Whose model may use it; None: everybody's.
         effects: Whether it changes anything outside of the turn.
         approval: Whether somebody has to say yes to each call.
+        approvers: Roles of which one has to say it; none: the caller of the turn does.
         alone: Whether it may not run beside others of the same round; None: where it has effects.
         limit: Calls of one user within the window of limits; AGENT_RATE_LIMIT_TOOLS wins over it.
         source: Where it comes from: `built_in`, the name of a plug-in, or of an MCP server.
@@ -64,6 +65,7 @@ class Tool(Struct, frozen=True, kw_only=True):
     roles: frozenset[str] | None = None
     effects: bool = False
     approval: bool = False
+    approvers: frozenset[str] = frozenset()
     alone: bool | None = None
     limit: int | None = None
     source: str = BUILT_IN

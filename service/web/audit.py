@@ -23,6 +23,7 @@ from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk, glance_of
 from service.web.events import EVENTS, EventPage
 from service.web.masking import masked
+from service.web.opinions import Join, unjoined
 from service.web.parameters import ExportQuery, Nothing, PageQuery, read
 from service.web.proofs import Prover, SealedEvent
 from service.web.search import Search, as_allowed, filters_of
@@ -41,9 +42,15 @@ class Auditing:
     """Answers the audit's questions."""
 
     def __init__(
-        self, questions: Questions, cursors: Cursors, desk: Desk, prover: Prover, opening: Opening
+        self,
+        questions: Questions,
+        cursors: Cursors,
+        desk: Desk,
+        prover: Prover,
+        opening: Opening,
+        join: Join,
     ) -> None:
-        self._questions, self._desk = questions, desk
+        self._questions, self._desk, self._join = questions, desk, join
         self._prover, self._opening = prover, opening
         self._search = Search(questions, cursors, opening, desk.note, desk.clock)
 
@@ -60,7 +67,8 @@ class Auditing:
         found = await self._found(event_id)
         if may(caller, Action.AUDIT_CONTENT):
             self._desk.noted(request, caller, Look.READ, "GET /api/v1/audit/events/{event_id}", found.id)
-        return await self._opening.one(found) if may(caller, Action.AUDIT_CONTENT) else masked(found)
+        told = await self._opening.one(found) if may(caller, Action.AUDIT_CONTENT) else masked(found)
+        return await self._join(told, caller)
 
     async def proof(self, request: Asking, event_id: str) -> SealedEvent:
         """One event with what proves it; taking it along is recorded, whoever does."""
@@ -105,10 +113,15 @@ class Auditing:
 
 
 def routes(
-    questions: Questions, cursors: Cursors, desk: Desk, prover: Prover, opening: Opening
+    questions: Questions,
+    cursors: Cursors,
+    desk: Desk,
+    prover: Prover,
+    opening: Opening,
+    join: Join = unjoined,
 ) -> list[HTTPRouteHandler]:
     """The audit's routes."""
-    auditing = Auditing(questions, cursors, desk, prover, opening)
+    auditing = Auditing(questions, cursors, desk, prover, opening, join)
 
     @get(EVENTS)
     async def events(request: Asking) -> EventPage:

@@ -10,6 +10,7 @@ from litestar import Request
 from msgspec import Struct
 
 from service.audit.access import Access, Look, row_of
+from service.audit.deed import Doer
 from service.audit.row import AuditRow
 from service.auth.permissions import Action, require
 from service.store.filters import Filters, said
@@ -44,6 +45,18 @@ class Desk(Struct, frozen=True):
     who: Who
     note: Note
     clock: Callable[[], int]
+
+    @property
+    def audited(self) -> bool:
+        """Whether there is an audit to note anything in."""
+        return self.note is not unnoted
+
+    def doer(self, request: Asking, caller: Caller) -> Doer:
+        """Who does something now, by this request."""
+        identity = identity_of(request.scope)
+        return Doer(
+            caller=caller, request_id=identity.request_id, trace_id=identity.trace_id, at=self.clock()
+        )
 
     async def admit(self, request: Asking, action: Action) -> Caller:
         """Name the caller, who may do this.

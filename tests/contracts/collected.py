@@ -19,6 +19,7 @@ import httpx
 from tests.conftest import MANY
 from tests.faults.upstream import END, Upstream, chunk, head
 from tests.faults.upstream_table import ANSWER
+from tests.harness import paying
 from tests.harness.chat import ask, resume, stream
 from tests.harness.mcp_server import PROGRAM
 from tests.harness.messages_api import frame
@@ -57,6 +58,8 @@ CHANGES = {
     "settings_refused": "AGENT_RATE_LIMIT_REQUESTS=0",
 }
 """What `.env` says, by the line that tells what came of it."""
+ASKING = "[sim:tools3]"
+"""Calls each of three tools that are offered, of which the last needs somebody's yes."""
 CHAT, EVENTS = "/api/v1/agent/chat", "/api/v1/audit/events"
 
 Found = dict[str, Any]
@@ -73,7 +76,7 @@ def collect(folder: Path) -> Found:
         "AGENT_TOOL_ROLES": "gone=CFO",
         "AGENT_TURN_TIMEOUT_MS": "5000",
         "AGENT_STREAM_RESUME_MS": "60000",
-        "PYTHONPATH": str(folder / "site"),
+        **paying.install(folder / "site", "calculate,current_time,transfer"),
     }
     (folder / "cwd").mkdir()
     with Service(folder / "cwd", settings) as service:
@@ -254,7 +257,40 @@ def routes(service: Service, head: str) -> Iterator[tuple[str, Any]]:
     yield "resetLimitsOf", requested(service, "DELETE", "/api/v1/limits/dev", key=head).json()
     yield "getLiveness", got(service, "/health/live", "")
     yield "getReadiness", got(service, "/health/ready", "")
-    yield from removing(service, head, one)
+    yield from (*decided(service), *rated(service, answer["id"], head), *removing(service, head, one))
+
+
+def decided(service: Service) -> Iterator[tuple[str, Any]]:
+    """The routes by which a tool's call is approved."""
+    with stream(service, f"{ASKING} Pay") as answer:
+        turn, asked = answer.until("turn").data, answer.until("approval").data
+        yield "listApprovals", got(service, "/api/v1/agent/approvals")
+        path = f"/api/v1/agent/turns/{turn['id']}/approvals/{asked['id']}"
+        verdict = {"decision": "approve", "reason": "The invoice is right."}
+        yield "decideApproval", requested(service, "POST", path, json=verdict).json()
+        answer.rest()
+
+
+def rated(service: Service, turn: str, head: str) -> Iterator[tuple[str, Any]]:
+    """The routes by which a caller says what a turn was worth."""
+    path = f"/api/v1/agent/turns/{turn}/feedback"
+    said = {"rating": "up", "comment": "Exactly what I needed."}
+    yield "giveFeedback", requested(service, "PUT", path, json=said).json()
+    yield "getFeedback", got(service, path)
+    yield "countFeedback", got(service, "/api/v1/feedback", head)
+    assert requested(service, "DELETE", path).status_code == 204
+    yield "withdrawFeedback", None
+
+
+def denied(service: Service) -> Iterator[tuple[str, Any]]:
+    """The events of a tool's call that is not approved."""
+    with stream(service, f"{ASKING} Pay") as answer:
+        turn, asked = answer.until("turn").data, answer.until("approval").data
+        yield "approval", asked
+        path = f"/api/v1/agent/turns/{turn['id']}/approvals/{asked['id']}"
+        requested(service, "POST", path, json={"decision": "deny"})
+        (last,) = [each for each in answer.rest() if each.event == "tool" and each.data["status"] == "denied"]
+        yield "tool_denied", last.data
 
 
 def resumed(service: Service) -> Found:
@@ -294,6 +330,7 @@ def events(service: Service) -> Iterator[tuple[str, Any]]:
             for event in answer.rest():
                 status = f"_{event.data['status']}" if event.event == "tool" else ""
                 yield f"{event.event}{status}", event.data
+    yield from denied(service)
 
 
 def problems(service: Service, guest: str) -> Iterator[tuple[str, Any]]:

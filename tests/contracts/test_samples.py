@@ -168,6 +168,8 @@ def write(collected: dict[str, Any], machine: str) -> None:
     examples = {each.id: sample(f"routes/{each.id}") for each in OPERATIONS if each.id != "getSchema"}
     examples |= {"chat request": {"message": "What is 12*7?"}, "getSchema": {"openapi": "3.1.0"}}
     examples["renameConversation request"] = {"title": "Sums"}
+    examples["decideApproval request"] = {"decision": "approve", "reason": "The invoice is right."}
+    examples["giveFeedback request"] = {"rating": "up", "comment": "Exactly what I needed."}
     examples["eraseSubject request"] = {"subject": "auditee", "confirm": "auditee"}
     event = examples.pop("exportAuditEvents")[0]
     del examples["resumeChat"]

@@ -220,7 +220,7 @@ def test_every_known_series_of_a_counter_was_there_at_zero(record):
 def test_every_counter_of_a_turn_has_zeros():
     assert {point.name for point in zeros(LABELS)} == {
         names.TURNS, names.ERRORS, names.RATE_LIMIT_DECISIONS, names.TOKENS, names.COST_TOTAL,
-        names.MODEL_RETRIES, names.COST_UNCACHED,
+        names.MODEL_RETRIES, names.COST_UNCACHED, names.APPROVALS,
     }  # fmt: skip
 
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from telemetry import ids
 from telemetry.failure import Code, Failure, FieldError
 from telemetry.record import (
+    Approval,
+    ApprovalDecision,
     Attempt,
     Caller,
     Decision,
@@ -194,6 +196,13 @@ MODEL_CALLS = st.builds(
     attempts=st.lists(ATTEMPTS, max_size=3).map(tuple),
     failure=st.none() | FAILURES,
 )
+APPROVALS = st.builds(
+    Approval,
+    decision=st.sampled_from(ApprovalDecision),
+    decided_by=st.none() | st.just("pseudonym-2"),
+    role=st.none() | st.just("CFO"),
+    milliseconds=st.integers(0, 60_000),
+)
 TOOL_CALLS = st.builds(
     ToolCall,
     name=TOOLS,
@@ -202,6 +211,7 @@ TOOL_CALLS = st.builds(
     seconds=SECONDS,
     outcome=st.sampled_from(ToolOutcome),
     failure=st.none() | FAILURES,
+    approval=st.none() | APPROVALS,
 )
 OPENINGS = st.builds(
     TurnOpening,

@@ -18,7 +18,7 @@ from telemetry import log, sink
 from telemetry.sinks.metrics import MetricSink
 from config.settings import Settings
 import service.agent.meters, service.audit.ledger, service.limits.meters, service.limits.budget.meters
-import service.audit.checkpoints, service.audit.verdict, service.workers
+import service.audit.checkpoints, service.audit.verdict, service.workers, service.web.feedback
 import service.tools.mcp.meters
 MetricSink(Settings())
 meter = metrics.get_meter("parley")

@@ -100,6 +100,25 @@ def test_a_stream_of_nobody_is_not_taken_up(typed, answer):
     assert gone.code is typed.models.Code.NOT_FOUND
 
 
+def test_what_waits_for_a_yes_is_listed_and_what_does_not_is_not_decided(typed, answer):
+    assert typed.parsed("list_approvals").approvals == []
+    verdict = typed.models.ApprovalBody(decision=typed.models.ApprovalBodyDecision.DENY)
+    gone = typed.parsed("decide_approval", answer.id, "toolu_1", body=verdict, status=404)
+    assert gone.code is typed.models.Code.NOT_FOUND
+
+
+def test_a_turn_is_rated_and_counted(typed, head, answer):
+    said = typed.models.FeedbackBody(rating=typed.models.FeedbackBodyRating.UP, comment="Right.")
+    given = typed.parsed("give_feedback", answer.id, body=said)
+    assert (given.rating, given.comment, given.trace_id) == ("up", "Right.", answer.trace_id)
+    assert typed.parsed("get_feedback", answer.id) == given
+    event = typed.parsed("get_audit_event", answer.id, key=head)
+    assert event.metadata.feedback.comment == "Right."
+    counted = typed.parsed("count_feedback", key=head, from_="2020-01-01")
+    assert (counted.total.up, [each.model for each in counted.rows]) == (1, [answer.model])
+    assert typed.parsed("withdraw_feedback", answer.id, status=204) is None
+
+
 def test_a_conversation_is_found_read_and_hidden(typed, answer):
     page = typed.parsed("list_conversations", limit=200)
     assert answer.conversation_id in [each.id for each in page.conversations]

@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from service.audit.verify import Report
 from service.store.event import Event
-from service.web import conversations, erasures, health, limits
+from service.web import approvals, conversations, erasures, feedback, health, limits
 from service.web.ask import ChatBody
 from service.web.events import EventPage
-from service.web.parameters import ExportQuery, Nothing, PageQuery, UsageQuery
+from service.web.parameters import ExportQuery, Nothing, PageQuery, Period, UsageQuery
 from service.web.proofs import SealedEvent
 from service.web.reports import UsageReport
 from service.web.schema.shapes import Answer
@@ -95,6 +95,11 @@ ERASING = (
     Code.UNSUPPORTED_MEDIA_TYPE,
 )
 
+WRITING = ERASING
+"""How a small body is refused, whatever it is for."""
+
+FEEDBACK = "/api/v1/agent/turns/{turnId}/feedback"
+
 CHATTING = """\
 One turn with the agent. With `stream: true`, or an Accept header that names `text/event-stream` where the
 body does not say, the answer comes as server-sent events, unless the operator has switched streaming off:
@@ -113,6 +118,15 @@ which lost streams go on (`AGENT_STREAM_RESUME_MS`; none unless set), the stream
 id `Last-Event-ID` has, or from its first event: the same ids, the same events, none twice and none left out.
 Several may listen. It is kept for that time after it was left or has ended, up to 1 MiB, in the process that
 began it; 404 where the next event is not kept any more, 204 where the terminal event was heard already."""
+
+APPROVING = """\
+For the caller of the turn; where the tool names roles that have to approve of it, for whoever is in one of
+them, and for nobody else. Whatever it is to others, it is not found. Decided once: 409 says what was decided,
+and `expired` where nobody did in time. The reason is kept with the audit's event, as queries are."""
+
+SAYING = """\
+For the caller of the turn only; whatever else it is, it is not found. Said again, it stands in place of what
+was said before. The audit has each time an event of its own, with a commitment to the comment."""
 
 EXPORTING = """\
 For AUDIT_HEAD and AUDITOR. All events that are meant and were sealed when the export began, newest first.
@@ -148,6 +162,66 @@ OPERATIONS: tuple[Operation, ...] = (
         description=RESUMING,
         media={"text/event-stream": str},
         refuses=(*KNOWN, Code.NOT_FOUND, *STREAMED),
+    ),
+    Operation(
+        id="listApprovals",
+        method="get",
+        path=approvals.LIST,
+        tag="approvals",
+        summary="List the tool calls that wait for one's approval, the most urgent first",
+        media={JSON: approvals.PendingApprovals},
+        refuses=KNOWN,
+    ),
+    Operation(
+        id="decideApproval",
+        method="post",
+        path="/api/v1/agent/turns/{turnId}/approvals/{callId}",
+        tag="approvals",
+        summary="Approve or deny a tool call that waits for it",
+        description=APPROVING,
+        body=approvals.ApprovalBody,
+        media={JSON: approvals.Approval},
+        refuses=WRITING,
+    ),
+    Operation(
+        id="giveFeedback",
+        method="put",
+        path=FEEDBACK,
+        tag="feedback",
+        summary="Rate one of one's own turns, with a comment or without",
+        description=SAYING,
+        body=feedback.FeedbackBody,
+        media={JSON: feedback.FeedbackTold},
+        refuses=tuple(code for code in WRITING if code not in {Code.CONFLICT, Code.FORBIDDEN}),
+    ),
+    Operation(
+        id="getFeedback",
+        method="get",
+        path=FEEDBACK,
+        tag="feedback",
+        summary="Read what one said of a turn",
+        media={JSON: feedback.FeedbackTold},
+        refuses=(*KNOWN, Code.NOT_FOUND),
+    ),
+    Operation(
+        id="withdrawFeedback",
+        method="delete",
+        path=FEEDBACK,
+        tag="feedback",
+        summary="Take back what one said of a turn",
+        gives=204,
+        refuses=(*KNOWN, Code.NOT_FOUND),
+    ),
+    Operation(
+        id="countFeedback",
+        method="get",
+        path=feedback.COUNTS,
+        tag="feedback",
+        summary="Count ratings by model",
+        description="For CFO, CXO_TEAM and AUDIT_HEAD.",
+        query=Period,
+        media={JSON: feedback.FeedbackReport},
+        refuses=(*KNOWN, Code.FORBIDDEN),
     ),
     Operation(
         id="listConversations",
@@ -335,6 +409,7 @@ OPERATIONS: tuple[Operation, ...] = (
 
 WORDS = {
     "turnId": "The id of a turn, which `X-Request-Id` and the event `turn` have.",
+    "callId": "The id of a tool call, which the events `tool` and `approval` have.",
     "conversationId": "The id of a conversation, a UUID.",
     "eventId": "The id of an audit event.",
     "subject": "A user's name; a slash in it is percent-encoded.",

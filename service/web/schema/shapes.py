@@ -75,6 +75,15 @@ class ToolEvent(Struct, frozen=True, kw_only=True):
     milliseconds: int
 
 
+class ApprovalEvent(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A tool is run only once somebody approves; silence until `expiresAt` (ISO 8601, UTC) is a denial."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
+    expires_at: str
+
+
 class FieldProblem(Struct, frozen=True, kw_only=True):
     """One part of a request that is wrong: its name as the client wrote it, and why."""
 
@@ -153,6 +162,7 @@ STREAM_EVENTS = {
     "text": TextEvent,
     "thinking": ThinkingEvent,
     "tool": ToolEvent,
+    "approval": ApprovalEvent,
     "done": DoneEvent,
     "error": Problem,
 }
