@@ -200,14 +200,6 @@ class Model(Struct, frozen=True, kw_only=True):
             "AGENT_TURN_TIMEOUT_MS", "Longest time of a whole turn, in milliseconds.", whole(100, 3_600_000)
         ),
     ] = 120_000
-    context_tokens: Annotated[
-        int,
-        Variable(
-            "AGENT_CONTEXT_TOKENS",
-            "Most tokens of a prompt and its answer, where a model takes more; earlier turns give way.",
-            whole(1_000, 10_000_000),
-        ),
-    ] = 200_000
     approval_timeout_ms: Annotated[
         int,
         Variable(
@@ -216,6 +208,14 @@ class Model(Struct, frozen=True, kw_only=True):
             whole(10, 3_600_000),
         ),
     ] = 60_000
+    context_tokens: Annotated[
+        int,
+        Variable(
+            "AGENT_CONTEXT_TOKENS",
+            "Most tokens of a prompt and its answer, where a model takes more; earlier turns give way.",
+            whole(1_000, 10_000_000),
+        ),
+    ] = 200_000
     max_tool_rounds: Annotated[
         int,
         Variable("AGENT_MAX_TOOL_ROUNDS", "Times the model may call tools within one turn.", whole(1, 100)),
@@ -799,10 +799,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = None
     model: Model = Model()
     limits: Limits = Limits()
+    tools: Tools = Tools()
     streams: Streams = Streams()
     audit: Audit = Audit()
     logs: Logs = Logs()
     alerts: Alerts = Alerts()
     fetch_url: FetchUrl = FetchUrl()
     jwt: Jwt = Jwt()
-    tools: Tools = Tools()

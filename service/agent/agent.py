@@ -64,6 +64,7 @@ class Agent(Struct, frozen=True):
     seconds: float = float("inf")
     choice: Choice = field(default_factory=Choice)
     context_tokens: int = WINDOW
+    approvers: Approvers = field(default_factory=Nobody)
     count_above: int = 0
     max_calls: int = 32
     turn_micros: Callable[[], int | None] = lambda: None
@@ -71,7 +72,6 @@ class Agent(Struct, frozen=True):
     def window(self, model: str) -> int:
         """How many tokens a prompt and its answer may have together."""
         return min(self.prices.window(model), self.context_tokens)
-    approvers: Approvers = field(default_factory=Nobody)
 
     def instead_of(self, model: str, caller: Caller | None) -> Sequence[str]:
         """The models to ask where this one cannot answer, as far as the caller may."""

@@ -169,17 +169,6 @@ def _size(event: Event) -> int:
             return 0
 
 
-def _size(event: Event) -> int:
-    """About how many characters an event has of its own."""
-    match event:
-        case Text(text):
-            return len(text)
-        case ApprovalAsked(arguments=arguments):
-            return len(str(arguments))
-        case _:
-            return 0
-
-
 def _wake(waiting: list[asyncio.Future[None]]) -> None:
     for each in waiting:
         if not each.done():  # whoever waited may have been cancelled

@@ -155,10 +155,10 @@ def build_turns(
         settings.model.turn_timeout_ms / 1000,
         Choice(settings.model.name, lambda: gate.rules.limits.role_models or {}),
         context_tokens=settings.model.context_tokens,
+        approvers=_approvals(settings, database, audited=keeping is not None),
         count_above=settings.model.count_tokens_above,
         max_calls=settings.tools.calls,
         turn_micros=lambda: gate.rules.limits.turn_micros,
-        approvers=_approvals(settings, database, audited=keeping is not None),
     )
     recorder = Recorder(sinks, ending_of, content=settings.telemetry_content)
     memory = Memory(database.conversations, microseconds, Leases(database.leases))
