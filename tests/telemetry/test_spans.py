@@ -9,7 +9,7 @@ from opentelemetry.trace import SpanKind
 
 from telemetry import names
 from telemetry.failure import Code, Failure
-from telemetry.record import Attempt, Decision, Outcome, RateLimit, Usage
+from telemetry.record import Attempt, Decision, History, Outcome, RateLimit, Usage
 from telemetry.spans import of_turn
 from telemetry.testing import MemorySink
 from tests.harness.records import CALLER, an_opening, answered
@@ -59,6 +59,16 @@ def run_with_a_tool(sink: MemorySink) -> None:
             pass
         with turn.model_call("model-1", {}):
             pass
+
+
+def test_a_turn_says_what_the_model_was_told_of_the_conversation():
+    told = of_turn(answered(opening=an_opening(history=History(turns=3, dropped=2, tokens=70))))
+    assert {name: told[name] for name in told if name.startswith("parley.history.")} == {
+        "parley.history.turns": 3,
+        "parley.history.dropped": 2,
+        "parley.history.tokens": 70,
+    }
+    assert not any(name.startswith("parley.history.") for name in of_turn(answered()))
 
 
 def test_the_tree_of_a_turn(kept):

@@ -13,7 +13,7 @@ from service.seal.content import mac
 from service.store.database import open_database
 from telemetry.canonical import commitment
 from telemetry.failure import Code, Failure
-from telemetry.record import Ending, Outcome, Reserved, ToolOutcome
+from telemetry.record import Ending, History, Outcome, Reserved, ToolOutcome
 from tests.harness.records import CANARY, TRACE_ID, a_tool_call, an_opening, answered, failed, refused
 
 
@@ -48,6 +48,12 @@ def test_the_row_of_an_answer():
         "writer_seq": None,
         "writer_low": None,
     }
+
+
+def test_what_the_model_was_told_of_the_conversation():
+    told = an_opening(history=History(turns=3, dropped=2, tokens=70))
+    assert metadata(answered(opening=told))["history"] == {"turns": 3, "dropped": 2, "tokens": 70}
+    assert "history" not in metadata(answered())
 
 
 def test_what_was_put_aside_and_charged():
