@@ -420,9 +420,7 @@ class Tools(Struct, frozen=True, kw_only=True):
     ] = None
     calls: Annotated[
         int,
-        Variable(
-            "AGENT_MAX_TOOL_CALLS", "Calls of tools within one turn, over all rounds.", whole(1, 10_000)
-        ),
+        Variable("AGENT_MAX_TOOL_CALLS", "Calls of tools within one turn, over all rounds.", whole(1, 1_000)),
     ] = 32
 
 

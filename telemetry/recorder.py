@@ -44,8 +44,8 @@ Judge = Callable[[BaseException], Ending]
 Clock = Callable[[], float]
 
 SALT_BYTES = 32
-ARGUMENTS = 65_536
-"""Characters of a call's arguments that are kept."""
+ARGUMENTS, ARGUMENTS_OF_TURN = 65_536, 262_144
+"""Characters of what tools are called with that are kept, of a call and a turn: a journal's entry has an end."""
 
 SPANS = "spans"
 """What a span that cannot be written is counted under, as if it were a sink."""
@@ -129,10 +129,10 @@ class OpenTokenCount:
 
 
 class OpenToolCall:
-    """The draft of a ToolCall."""
+    """The draft of a ToolCall; `room` is how many characters of its arguments may be kept."""
 
-    def __init__(self, name: str, call_id: str, clock: Clock) -> None:
-        self._clock, self._began = clock, clock()
+    def __init__(self, name: str, call_id: str, clock: Clock, room: int = ARGUMENTS) -> None:
+        self._clock, self._began, self._room = clock, clock(), room
         self.call = ToolCall(
             name=name, call_id=call_id, started_at=microseconds(), seconds=0.0, outcome=ToolOutcome.FINISHED
         )
@@ -144,7 +144,7 @@ class OpenToolCall:
             return
         text, salt = canonical(arguments), token_hex(SALT_BYTES)
         self._learn(arguments_salt=salt, arguments_commitment=commitment(salt, text))
-        if len(text) <= ARGUMENTS:
+        if len(text) <= self._room:
             self._learn(arguments=text)
 
     def found(self, source: str, effects: bool) -> None:  # noqa: FBT001 - as the tool has them
@@ -300,7 +300,8 @@ class OpenTurn:
             names.TOOL_CALL_ID: call_id,
             names.TOOL_TYPE: "function",
         }
-        draft = OpenToolCall(name, call_id, self._clock)
+        kept = sum(len(each.call.arguments or "") for each in self._tool_calls)
+        draft = OpenToolCall(name, call_id, self._clock, min(ARGUMENTS, ARGUMENTS_OF_TURN - kept))
         self._tool_calls.append(draft)
         with spans.frame(names.TOOL_SPAN.format(tool=name), known) as span:
             try:

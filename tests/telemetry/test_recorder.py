@@ -4,6 +4,7 @@ from contextlib import suppress
 import pytest
 
 from telemetry import ids
+from telemetry.canonical import canonical, commitment
 from telemetry.failure import Code, Failure
 from telemetry.record import Attempt, Outcome, ToolOutcome, Usage
 from telemetry.testing import MemorySink
@@ -262,3 +263,29 @@ def test_sinks_are_told_though_a_span_cannot_be_written(monkeypatch, broken):
     assert done
     assert len(sink.records) == 1
     assert all(each is sink.records[0] for each in done)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "kept"),
+    [
+        ([10], [True]),
+        ([65_536], [True]),
+        ([65_537], [False]),
+        ([65_536] * 4 + [10], [True] * 4 + [False]),
+        ([65_536] * 3 + [65_000, 100, 600], [True] * 5 + [False]),
+    ],
+    ids=str,
+)
+def test_of_what_tools_are_called_with_so_much_is_kept_and_all_is_committed_to(lengths, kept):
+    sink = MemorySink()
+    with recorder(sink).turn("turn-1", ROUTE) as turn:
+        for length in lengths:
+            with turn.tool_call("write", "c") as call:
+                call.wanted("write", {"a": "x" * (length - len('{"a":""}'))})
+    (record,) = sink.records
+    assert [call.arguments is not None for call in record.tool_calls] == kept
+    for call, length in zip(record.tool_calls, lengths, strict=True):
+        text = call.arguments or canonical({"a": "x" * (length - len('{"a":""}'))})
+        assert len(text) == length
+        assert call.arguments_commitment == commitment(call.arguments_salt, text)
+    assert len({call.arguments_salt for call in record.tool_calls}) == len(lengths)
