@@ -45,7 +45,7 @@ Clock = Callable[[], float]
 
 SALT_BYTES = 32
 ARGUMENTS, ARGUMENTS_OF_TURN = 65_536, 262_144
-"""Characters of what tools are called with that are kept, of a call and a turn: a journal's entry has an end."""
+"""Characters of arguments that are kept, of a call and of a turn: an entry of the journal has an end."""
 
 SPANS = "spans"
 """What a span that cannot be written is counted under, as if it were a sink."""
