@@ -194,14 +194,21 @@ class _Handler(BaseHTTPRequestHandler):
             self.give(202, b"")
             return
         if server.mode == "redirect":
-            self.send_response(307)
-            self.send_header("Location", "http://127.0.0.1:9/mcp")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.redirect()
             return
-        result = answer(server.mode, message["method"], message.get("params") or {})
-        told = {"result": result} if result is not None else {"error": {"code": -32601, "message": "none"}}
+        if (server.mode, message["method"]) == ("forgetful", "initialize"):
+            server.mode = "good"
+        result = server.answered(message["method"], message.get("params") or {})
+        wrong = {"code": -32601, "message": "there is no such session"}
+        told = {"result": result} if result is not None else {"error": wrong}
         self.give(200, json.dumps({"jsonrpc": "2.0", "id": message["id"]} | told).encode())
+
+    def redirect(self) -> None:
+        """Send the client elsewhere."""
+        self.send_response(307)
+        self.send_header("Location", "http://127.0.0.1:9/mcp")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def do_GET(self) -> None:
         """No stream of its own."""
@@ -232,6 +239,10 @@ class HttpServer:
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/mcp"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def answered(self, method: str, params: Mapping[str, Any]) -> Any:
+        """What it answers; one that forgot every session knows nothing until a new one begins."""
+        return None if self.mode == "forgetful" else answer(self.mode, method, params)
 
     def close(self) -> None:
         """Answer no more."""

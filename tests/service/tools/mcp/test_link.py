@@ -17,7 +17,7 @@ from config import Secret
 from service.errors import ToolBroken, ToolFailed
 from service.tools import Registry
 from service.tools.mcp.file import Server
-from service.tools.mcp.link import SHOWN
+from service.tools.mcp.link import LONGEST, SHOWN
 from service.tools.mcp.listing import DESCRIPTION, TOOLS
 from service.tools.mcp.servers import Servers
 from tests.harness.mcp_server import BOMBS, PROGRAM, HttpServer
@@ -142,6 +142,7 @@ async def test_a_server_that_died_is_back_for_the_next_call(tmp_path, lines):
     starts = tmp_path / "starts"
     async with linked(program("good", starts)) as servers:
         registry = await up(servers)
+        servers.links[0]._wait = LONGEST  # so that only the call brings it back in time
         os.kill(int(starts.read_text()), signal.SIGKILL)
         await until(lambda: lines(type="mcp_lost"))
         assert [tool.name for tool in servers.tools()] == ["odd__say"]
@@ -307,6 +308,21 @@ async def test_an_address_that_comes_later_is_found_and_one_that_goes_fails(line
         with pytest.raises(ToolBroken):
             await say(registry)
         await until(servers.away)
+
+
+async def test_a_server_that_knows_our_session_no_more_is_connected_to_anew(lines):
+    server = HttpServer()
+    try:
+        async with linked(Server(name="odd", url=Secret(server.url))) as servers:
+            registry = await up(servers)
+            server.mode = "forgetful"
+            with pytest.raises(ToolBroken) as broken:
+                await say(registry)
+            assert broken.value.detail == "The server odd gave no result: there is no such session."
+            await until(lambda: len(lines(type="mcp_connected")) == 2)
+            assert await say(registry) == "hello"
+    finally:
+        server.close()
 
 
 async def test_an_answer_over_http_without_end_is_not_read():
