@@ -579,3 +579,23 @@ def test_a_named_file_that_cannot_be_read_is_a_problem(tmp_path, content):
     assert named({"AGENT_SETTINGS_FILE": str(file)}) == ["AGENT_SETTINGS_FILE"]
     assert named({"AGENT_SETTINGS_FILE": str(tmp_path)}) == ["AGENT_SETTINGS_FILE"]
     assert named({"AGENT_SETTINGS_FILE": "a\x00b"}) == ["AGENT_SETTINGS_FILE"] * 2
+
+
+def test_another_provider_has_neither_our_simulator_nor_our_key():
+    production = {
+        "AGENT_ENVIRONMENT": "production",
+        "AGENT_SECRET_KEY": KEY,
+        "AGENT_MODEL_PROVIDER": "openai",
+    }
+    model = load(production, None).settings.model
+    assert (model.provider, model.simulated, model.api_key) == ("openai", False, None)
+    with pytest.raises(SettingsError, match="AGENT_SIMULATOR: it speaks as anthropic only"):
+        load(production | {"AGENT_SIMULATOR": "true"}, None)
+
+
+def test_models_of_a_role_are_some_of_the_models():
+    models = {"AGENT_MODEL": "a", "AGENT_MODELS": "b"}
+    given = load(models | {"AGENT_ROLE_MODELS": "CFO=a|b,GUEST=b"}, None).settings.limits.role_models
+    assert given == {"CFO": ("a", "b"), "GUEST": ("b",)}
+    with pytest.raises(SettingsError, match="AGENT_ROLE_MODELS: c, d of GUEST is none of AGENT_MODELS"):
+        load(models | {"AGENT_ROLE_MODELS": "CFO=a,GUEST=b|c|d"}, None)

@@ -247,3 +247,10 @@ def test_a_signing_key_that_is_none_is_refused_by_name(parley, command):
     assert said.status == 2
     assert "AGENT_AUDIT_SIGNING_KEY: The private key" in said.out + said.err
     assert "hunter2" not in said.out + said.err
+
+
+def test_a_model_of_a_provider_that_is_not_installed_is_down_and_names_those_that_are(parley):
+    said = parley("check", "--json", AGENT_MODEL_PROVIDER="nobodys")
+    told = found(said)["model"]
+    assert (said.status, told["status"]) == (1, "down")
+    assert "no such provider: nobodys; installed: anthropic" in told["detail"]
