@@ -78,3 +78,13 @@ def test_everybody_asks_for_his_own_sums_and_who_may_for_those_of_all(house):
         answer = house.asked(role, "usage_report, please")
         assert answer["toolsCalled"] == ["usage_report"]
         assert whose in answer["response"]
+
+
+def test_pages_are_fetched_only_where_a_setting_says_so(house, start_service):
+    assert house.asked("AUDITEE", "fetch_url, please")["toolsCalled"] == []
+    service = start_service(AGENT_TOOLS="calculate,fetch_url")
+    answer = ask(service, "fetch_url, please").json()  # the simulator makes up what is no URL
+    assert "Only http:// and https:// URLs" in answer["response"]
+    (row,) = service.wait_for_rows(1, entityId=answer["id"])
+    (call,) = row["metadata"]["toolCalls"]
+    assert (call["name"], call["outcome"]) == ("fetch_url", "failed")

@@ -83,5 +83,6 @@ async def _read(here: Target, answered: Answered) -> Fetched:
     read, whole = await body.read(answered.pieces, encoding)
     text, title = kind.decode(read, told), ""
     if told.marked_up:
-        title, text = await asyncio.to_thread(page.read, text, here.url)
+        title, text, told_all = await asyncio.to_thread(page.read, text, here.url)
+        whole = whole and told_all
     return Fetched(url=here.url, status=answered.status, type=told.media, title=title, text=text, whole=whole)

@@ -16,6 +16,12 @@ LINES = frozenset(
 )
 BLANKS = re.compile(r"\s+")
 LONGEST_LINK = 300
+SLICE, LONGEST_TAG, SHORT = 8_192, 32_768, 100
+"""Characters that are fed at a time, and of a tag or comment that does not end: there a page is over.
+
+Python's parser looks for the end of each anew, and at its own end from each beginning: a page of beginnings
+would keep it busy for hours.
+"""
 
 
 class Reader(HTMLParser):
@@ -63,6 +69,12 @@ class Reader(HTMLParser):
             read = data if self._in_pre else BLANKS.sub(" ", data)
             (self._titles if self._in_title else self._parts).append(read)
 
+    def goes_on(self) -> bool:
+        """Whether what is held back for its end is short; of a script nothing but the last is."""
+        if self.cdata_elem:
+            self.rawdata = self.rawdata[-SHORT:]
+        return len(self.rawdata) <= LONGEST_TAG
+
     @property
     def title(self) -> str:
         """The page's title, in one line."""
@@ -84,9 +96,12 @@ class Reader(HTMLParser):
         return there if there.startswith(("http://", "https://")) else ""
 
 
-def read(page: str, url: str) -> tuple[str, str]:
-    """A page's title and text; `url` is where it was, for links that lead from there."""
+def read(page: str, url: str) -> tuple[str, str, bool]:
+    """A page's title and text, and whether all of it was read; `url` is where it was, for its links."""
     reader = Reader(url)
-    reader.feed(page)
-    reader.close()
-    return reader.title, reader.text
+    for start in range(0, len(page), SLICE):
+        reader.feed(page[start : start + SLICE])
+        if not reader.goes_on():
+            return reader.title, reader.text, False
+    reader.handle_data(reader.rawdata)
+    return reader.title, reader.text, True

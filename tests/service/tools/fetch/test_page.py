@@ -36,4 +36,34 @@ def test_what_is_read(html, text):
 
 def test_the_title_is_told_apart():
     html = "<html><head><title> A \n title </title></head><body><h1>Head</h1>text"
-    assert page.read(html, URL) == ("A title", "Head\ntext")
+    assert page.read(html, URL) == ("A title", "Head\ntext", True)
+
+
+def test_scripts_of_any_length_are_dropped():
+    html = f"<p>before<script>{'x < y; ' * 30_000}</script><p>after <style>{'p{} ' * 30_000}</style>end"
+    assert page.read(html, URL)[1:] == ("before\nafter end", True)
+
+
+BEGINNINGS = [
+    "<!--",
+    "<![CDATA[",
+    "<?",
+    "<!",
+    "</x",
+    "<a ",
+    "<a x='",
+    "<script>",
+    "<![if ",
+    "<!-- --!",
+    "&#",
+    "<",
+]
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_a_page_of_beginnings_is_over_soon(beginning):
+    """Python's parser looks for the end anew from every one: all of a page of them would take it hours."""
+    html = "<p>text</p>" + beginning * ((1 << 20) // len(beginning))
+    title, text, whole = page.read(html, URL)
+    assert (title, text[:4]) == ("", "text")
+    assert whole == (beginning in {"<script>", "<"})
