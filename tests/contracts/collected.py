@@ -326,7 +326,7 @@ def proofs(service: Service, event: str, head: str) -> Iterator[tuple[str, Any]]
 def events(service: Service) -> Iterator[tuple[str, Any]]:
     """Every event of a stream; of tools one for each status there is."""
     for message in ("What is 12*7?", "What is 1/0?", "[sim:tool][sim:cut]"):
-        with stream(service, message) as answer:
+        with stream(service, message, thinking=True) as answer:
             for event in answer.rest():
                 status = f"_{event.data['status']}" if event.event == "tool" else ""
                 yield f"{event.event}{status}", event.data
