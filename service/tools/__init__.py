@@ -4,14 +4,8 @@ Refuses to let a tool's own exception out: the model is told one safe sentence.
 """
 
 from service.errors import ToolFailed
-from service.tools import calculate, current_time
 from service.tools.decorator import tool
 from service.tools.registry import Registry
 from service.tools.tool import Errand, Tool
 
-__all__ = ["Errand", "Registry", "Tool", "ToolFailed", "built_in", "tool"]
-
-
-def built_in() -> Registry:
-    """Give the tools that come with the service."""
-    return Registry((calculate.build(), current_time.build()))
+__all__ = ["Errand", "Registry", "Tool", "ToolFailed", "tool"]

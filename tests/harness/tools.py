@@ -2,11 +2,16 @@
 
 from msgspec import structs
 
-from service.tools import Errand, Registry
+from service.tools import Errand, Registry, calculate, current_time
 from service.tools.offer import Offer
 from tests.harness.agent import CALLER
 
 ERRAND = Errand(caller=CALLER, turn_id="turn-1", call_id="c1")
+
+
+def built_in() -> Registry:
+    """Those of ours that need nothing else."""
+    return Registry((calculate.TOOL, current_time.TOOL))
 
 
 def offered(registry: Registry, role: str = CALLER.role) -> Offer:

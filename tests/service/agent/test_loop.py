@@ -10,12 +10,12 @@ from service.agent.history import decode
 from service.agent.model import ContentBegan, Reply, TextPiece, ToolUse
 from service.agent.scripted import ScriptedModel, begin, say, use
 from service.errors import BudgetSpent, TokensSpent, ToolBroken, ToolFailed, ToolLimited
-from service.tools import built_in
 from service.web.problems import STATUS
 from telemetry.failure import Category, Code
 from telemetry.record import Outcome, ToolOutcome, Usage
 from tests.harness.agent import QUESTION, FakeAsk, FakeGate, FakeTools, TurnHouse, hear_all
 from tests.harness.sdk import traced
+from tests.harness.tools import built_in
 
 
 async def echo(arguments):

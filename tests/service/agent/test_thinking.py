@@ -11,10 +11,10 @@ from service.agent.scripted import USAGE, ScriptedModel, begin, say
 from service.audit.row import row_of
 from service.errors import InvalidRequest
 from service.simulator import build
-from service.tools import built_in
 from telemetry.record import Outcome
 from tests.harness.agent import QUESTION, FakeAsk, TurnHouse
 from tests.harness.messages_api import prompt
+from tests.harness.tools import built_in
 from tests.upstream import serve
 
 SHOWN = Thinking()

@@ -6,9 +6,9 @@ import pytest
 from msgspec import Meta, Struct
 
 from service.errors import ToolBroken, ToolFailed, ToolForbidden, ToolUnknown
-from service.tools import Errand, Registry, Tool, built_in
+from service.tools import Errand, Registry, Tool
 from service.tools.offer import RESULT_CHARACTERS
-from tests.harness.tools import ERRAND, offered, run
+from tests.harness.tools import ERRAND, built_in, offered, run
 
 SECRET = "postgres://user:hunter2@db/prod"
 

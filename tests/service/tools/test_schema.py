@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
-from service.tools import built_in
 from service.tools.schema import describe
-from tests.harness.tools import offered
+from tests.harness.tools import built_in, offered
 
 
 class Point(Struct, frozen=True, forbid_unknown_fields=True):
