@@ -111,7 +111,7 @@ def test_row_span_line_and_metric_say_the_same_of_it(approved, receiver):
     }
     assert (approval["decision"], approval["role"]) == ("approve", "AUDITEE")
     assert approval["decidedBy"] == turn.agent.attributes["enduser.pseudo.id"]
-    (line,) = service.lines(type="approval_decided")
+    line = service.wait_for_line(type="approval_decided")
     assert (line["decision"], line["userId"], line["tool"]) == ("approve", "dev", "transfer")
     assert (line["turnId"], line["turnTraceId"]) == (turn.row["entityId"], turn.row["traceId"])
     receiver.wait(lambda: total(receiver, "parley.approvals", decision="approve") >= 1)
@@ -302,7 +302,8 @@ def test_another_replica_shows_the_question_and_takes_the_decision(start, folder
         problem(decide(service, turn, event["id"], "approve"), 409, "conflict")
         assert answer.rest()[-1].event == "done"
         assert len(paid(folder)) == 1
-        assert [len(each.lines(type="approval_decided")) for each in (service, other)] == [0, 1]
+        other.wait_for_line(type="approval_decided", turnId=turn)
+        assert service.lines(type="approval_decided") == []
 
 
 def test_forgotten_while_it_waits_nothing_is_run(start, folder):

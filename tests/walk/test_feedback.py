@@ -78,7 +78,7 @@ def test_line_metric_and_event_say_it_and_nobody_says_the_comment(rated, receive
     before = total(receiver, "parley.feedback", rating="down")
     turn = ask(rated, "Hello").json()
     assert give(rated, turn["id"], "down", comment=WORDS).status_code == 200
-    (line,) = rated.lines(type="feedback_given", turnId=turn["id"])
+    line = rated.wait_for_line(type="feedback_given", turnId=turn["id"])
     assert (line["traceId"], line["rating"], line["userId"]) == (turn["traceId"], "down", "dev")
     assert (line["commented"], line["model"]) == (True, turn["model"])
     receiver.wait(lambda: total(receiver, "parley.feedback", rating="down") == before + 1)
