@@ -111,9 +111,7 @@ class FakeConversations:
         self.kept.setdefault(turn.turn_id, (user_id, title, turn))
         return True
 
-    async def recall(
-        self, conversation_id: str, user_id: str, turns: int, tokens: int
-    ) -> Sequence[KeptTurn]:
+    async def recall(self, conversation_id: str, user_id: str, turns: int, tokens: int) -> Sequence[KeptTurn]:
         del tokens
         _or_raise(self.away)
         found = [kept for kept in self.kept.values() if kept[2].conversation_id == conversation_id]
