@@ -15,7 +15,7 @@ running: list[asyncio.AbstractEventLoop] = []
 
 
 def _noted(loop: asyncio.BaseEventLoop) -> None:
-    """Run a loop and know of it; asking the collector for it would break tuples that another thread builds."""
+    """Run a loop and know of it: asking the collector would break tuples that other threads build."""
     running.append(loop)
     try:
         run_forever(loop)
