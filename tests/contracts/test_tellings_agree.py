@@ -17,7 +17,8 @@ from telemetry.sinks.metrics import Labels, points, zeros
 from tests.harness.records import CANARY, MODEL_CALLS, RECORDS, TOOL_CALLS
 
 ROLES, MODELS = {"CFO", "AUDITEE", "GUEST"}, {"claude-sonnet-5-5", "claude-haiku-5-5"}
-LABELS = Labels(frozenset(ROLES), frozenset(MODELS))
+TOOLS = ("calculate", "current_time", "search")
+LABELS = Labels(frozenset(ROLES), frozenset(MODELS), tools=TOOLS)
 ENDINGS = {names.COMPLETED, names.FAILED, names.REFUSED, names.RATE_LIMITED, names.DENIED}
 WHOLE = {names.COMPLETED, names.FAILED, names.REFUSED}
 """Types of lines that tell a turn's numbers."""
@@ -220,7 +221,7 @@ def test_every_known_series_of_a_counter_was_there_at_zero(record):
 def test_every_counter_of_a_turn_has_zeros():
     assert {point.name for point in zeros(LABELS)} == {
         names.TURNS, names.ERRORS, names.RATE_LIMIT_DECISIONS, names.TOKENS, names.COST_TOTAL,
-        names.MODEL_RETRIES, names.COST_UNCACHED, names.APPROVALS,
+        names.MODEL_RETRIES, names.COST_UNCACHED, names.APPROVALS, names.TOOL_CALLS,
     }  # fmt: skip
 
 
