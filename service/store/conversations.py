@@ -111,11 +111,11 @@ class ConversationStore:
         user = storable(user_id)
         make = partial(locked, user, self._vault, self._engine.engine_type, turn.asked_at)
         async with self._engine.writing.keeping():
-            while (kept := await self._kept(user, storable(title), turn)) is None:
-                await self._engine.run_script(
-                    make
-                )  # of its own: it waits for the audit's, as no keeping does
-        return kept
+            kept = await self._kept(user, storable(title), turn)
+            if kept is None:
+                await self._engine.run_script(make)  # by itself: it waits in the audit's own queue
+                kept = await self._kept(user, storable(title), turn)
+        return bool(kept)
 
     async def _kept(self, user: str, title: str, turn: KeptTurn) -> bool | None:
         """Keep it; None where the user has no key yet."""

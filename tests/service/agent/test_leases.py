@@ -58,6 +58,10 @@ class Shared:
         return house
 
 
+async def away(*_):
+    raise DatabaseAway("away")
+
+
 def slowly(until):
     return (*begin(), ContentBegan(), TextPiece("a"), Pause(until), *say("b"))
 
@@ -136,9 +140,6 @@ async def test_it_is_held_until_what_was_said_is_written(monkeypatch):
     one.turns._settlement._pauses = (0.001,)
     keep, shared.conversations.keep = shared.conversations.keep, None
 
-    async def away(*_):
-        raise DatabaseAway("away")
-
     shared.conversations.keep = away
     await one.whole(asking(turn_id="turn-1"))
     _, refused = await two.whole(asking(turn_id="turn-2"))
@@ -158,15 +159,14 @@ async def test_a_database_that_was_away_for_a_turn_leaves_no_lease_of_ours_in_th
     house.turns._settlement._pauses = (0.001,)
     recall, keep = shared.conversations.recall, shared.conversations.keep
 
-    async def away(*_):
-        raise DatabaseAway("away")
-
-    if not written:
+    release = shared.leases.release
+    if written:
+        shared.leases.release = away
+    else:
         shared.conversations.keep = away
     await house.whole(asking(turn_id="turn-1"))
-    if written:
-        shared.leases.held[PLACE] = "turn-1"  # nobody heard that it was released
-        house.turns.memory.leases._left[PLACE] = "turn-1"
+    shared.leases.release = release
+    assert shared.leases.held == {PLACE: "turn-1"}
     shared.leases.away, shared.conversations.recall = DatabaseAway("away"), away
     _, meanwhile = await house.whole(asking(turn_id="turn-2"))
     assert (meanwhile.outcome is Outcome.ANSWERED) is not written  # all of it is known here, or none

@@ -145,6 +145,7 @@ async def test_erasing_forgets_the_key_and_all_of_it(opened, url):
     again = turn(4, messages=SAID, asked_at=turn().asked_at + 2)
     assert await database.conversations.keep("ann", "new", again) is True
     assert await said(database) == ("new", [SAID])
+    assert await database.conversations.keep("ann", "t", turn(5, messages=SAID, asked_at=1)) is False
 
 
 async def test_a_hidden_one_has_no_sealed_title(opened, url):
