@@ -105,6 +105,24 @@ class FeedbackReport(Struct, frozen=True, kw_only=True):
 def routes(opinions: Opinions, desk: Desk) -> list[HTTPRouteHandler]:
     """The four routes."""
 
+    @get(PATH)
+    async def shown(request: Asking, turn_id: Id) -> FeedbackTold:
+        caller, turn_id = await _admitted(desk, request, turn_id)
+        said = await opinions.find(turn_id, caller.user_id)
+        if said is None:
+            raise NotFound(NONE_GIVEN)
+        return _told(said)
+
+    @delete(PATH)
+    async def withdrawn(request: Asking, turn_id: Id) -> None:
+        caller, turn_id = await _admitted(desk, request, turn_id)
+        tell = partial(_event, desk.doer(request, caller), withdrawn=True) if desk.audited else None
+        _say(caller, await opinions.withdraw(caller.user_id, turn_id, tell), withdrawn=True)
+
+    return [_giving(opinions, desk), shown, withdrawn, _counting(opinions, desk)]
+
+
+def _giving(opinions: Opinions, desk: Desk) -> HTTPRouteHandler:
     @put(PATH, request_max_body_size=MAX_BODY)
     async def given(request: Asking, turn_id: Id) -> FeedbackTold:
         caller, turn_id = await _admitted(desk, request, turn_id)
@@ -123,21 +141,7 @@ def routes(opinions: Opinions, desk: Desk) -> list[HTTPRouteHandler]:
         _say(caller, said)
         return _told(said)
 
-    @get(PATH)
-    async def shown(request: Asking, turn_id: Id) -> FeedbackTold:
-        caller, turn_id = await _admitted(desk, request, turn_id)
-        said = await opinions.find(turn_id, caller.user_id)
-        if said is None:
-            raise NotFound(NONE_GIVEN)
-        return _told(said)
-
-    @delete(PATH)
-    async def withdrawn(request: Asking, turn_id: Id) -> None:
-        caller, turn_id = await _admitted(desk, request, turn_id)
-        tell = partial(_event, desk.doer(request, caller), withdrawn=True) if desk.audited else None
-        _say(caller, await opinions.withdraw(caller.user_id, turn_id, tell), withdrawn=True)
-
-    return [given, shown, withdrawn, _counting(opinions, desk)]
+    return given
 
 
 def _counting(opinions: Opinions, desk: Desk) -> HTTPRouteHandler:

@@ -141,7 +141,8 @@ def test_done_is_the_json_answer_without_its_text(service):
 def test_each_tool_call_starts_and_finishes_in_the_stream(service):
     with stream(service, "What is 12*7? And what time is it? [sim:tools3]") as answer:
         tools = [event.data for event in answer.rest() if event.event == "tool"]
-    assert [tool["status"] for tool in tools] == ["started", "finished"] * 3
+    for call_id in {tool["id"] for tool in tools}:  # calls of one round run beside each other
+        assert [tool["status"] for tool in tools if tool["id"] == call_id] == ["started", "finished"]
     assert all(set(tool) == {"id", "name", "status", "milliseconds"} for tool in tools)
     assert len({tool["id"] for tool in tools}) == 3
 
@@ -150,7 +151,8 @@ def test_tools_called_are_distinct_and_in_the_order_of_their_first_call(service)
     message = "What is 12*7? And what time is it? [sim:tools3]"
     with stream(service, message) as answer:
         events = answer.rest()
-    called = [event.data["name"] for event in events if event.event == "tool"][::2]
+    tools = [event.data for event in events if event.event == "tool"]
+    called = [tool["name"] for tool in tools if tool["status"] == "started"]
     assert sorted(called) == ["calculate", "calculate", "current_time"]
     assert events[-1].data["toolsCalled"] == list(dict.fromkeys(called))
     assert ask(service, message).json()["toolsCalled"] == list(dict.fromkeys(called))
