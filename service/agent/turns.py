@@ -26,6 +26,7 @@ from service.agent.loop import converse
 from service.agent.memory import Memory, Talk, Topic
 from service.agent.model import Prompt, Thinking
 from service.agent.places import Places
+from service.agent.remembering import remembered
 from service.agent.resuming import Resuming
 from service.agent.running import RunningTurn
 from service.agent.tooling import Means
@@ -247,7 +248,7 @@ class Turns:
         answered = await converse(self._agent, turn, prompt, running.channel, means)
         if prompt.schema is not None:
             running.structured = await structure.fit(prompt.schema, answered, turn.stop_reason)
-        running.said = running.asked, *answered
+        running.said = running.asked, *remembered(answered, means.tools)
 
     async def _admit(self, running: RunningTurn, turn: OpenTurn, ask: Ask) -> tuple[Prompt, Means]:
         """Everything that may refuse a turn, in the contract's order."""
