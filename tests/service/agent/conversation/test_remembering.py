@@ -3,10 +3,10 @@
 import pytest
 from msgspec import structs
 
-from service.agent.history import decode
+from service.agent.conversation.history import decode
+from service.agent.conversation.remembering import FORGOTTEN, remembered
 from service.agent.model import ToolUse
-from service.agent.remembering import FORGOTTEN, remembered
-from service.agent.scripted import ScriptedModel, say, use
+from service.agent.upstream.scripted import ScriptedModel, say, use
 from service.tools import Errand, Registry, tool
 from service.tools.audit_search import build
 from tests.harness.agent import FakeTools, TurnHouse, hear_all
