@@ -74,7 +74,6 @@ def test_who_may_not_see_content_asks_and_leaves_no_look(house):
         ("AUDITEE", "audit_search"),
         ("CFO", "audit_search"),
         ("AUDITEE", "usage_report"),
-        ("GUEST", "usage_report"),
     ],
 )
 def test_others_are_not_offered_them(house, role, tool):
