@@ -17,7 +17,8 @@ HEADERS: Mapping[str, str] = MappingProxyType(
     {
         "content-security-policy": POLICY,
         "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
+        # not `no-referrer`: by it a browser calls the origin of our own forms null, and they would be refused
+        "referrer-policy": "same-origin",
         "cross-origin-opener-policy": "same-origin",
         "cross-origin-resource-policy": "same-origin",
     }

@@ -26,29 +26,34 @@ export class Approval {
     this.settle(mayDecide);
     this.end = countdown(Date.parse(waiting.expiresAt), (seconds) => {
       this.left.textContent = seconds ? `${seconds} s left` : "Time is up: not run.";
-      if (!seconds) this.acts.replaceChildren(this.left);
+      if (!seconds && !this.closed) this.acts.replaceChildren(this.left);
     });
   }
 
   settle(mayDecide) {
+    if (this.closed) return;
     const buttons = mayDecide
       ? [button("Approve", () => this.#decide("approve"), { class: null }), button("Deny", () => this.#decide("deny"), { class: "danger" })]
       : [element("span", {}, "Somebody who may approve this has to say yes.")];
     this.acts.replaceChildren(...buttons, this.left);
   }
 
-  /** Nobody has to decide any more; `word` is what became of it. */
+  /** Nobody has to decide any more; `word` is what became of it, where it was not decided here. */
   close(word) {
+    if (this.closed) return;
+    this.closed = true;
     this.end();
-    this.acts.replaceChildren(element("span", {}, word));
+    this.acts.replaceChildren(element("span", {}, this.word ?? word));
   }
 
   async #decide(decision) {
     for (const each of this.acts.querySelectorAll("button")) each.disabled = true;
     try {
+      this.word = decision === "approve" ? "Approved." : "Denied.";
       await call("POST", this.path, { decision });
-      this.close(decision === "approve" ? "Approved." : "Denied.");
+      this.close(this.word);
     } catch (problem) {
+      this.word = null;
       this.close(problem.message);
     }
     this.decided();

@@ -135,6 +135,11 @@ function openSide(open) {
   find("open-side").setAttribute("aria-expanded", String(open));
 }
 
+function closeSide() {
+  openSide(false);
+  find("open-side").focus();
+}
+
 async function rename() {
   const { id, title } = current;
   const words = await line("Rename the conversation", "Title", title, MOST_TITLE);
@@ -163,7 +168,7 @@ async function attempt(act, then) {
 
 function key(event) {
   if (event.key === "Escape" && !find("dialog").open) {
-    if (find("chat").classList.contains("side-open")) { openSide(false); find("open-side").focus(); }
+    if (find("chat").classList.contains("side-open")) closeSide();
     else stop();
   }
 }
@@ -179,10 +184,12 @@ find("message").addEventListener("keydown", typed);
 find("message").addEventListener("input", grow);
 find("stop").addEventListener("click", stop);
 find("new").addEventListener("click", () => { if (location.hash) location.hash = ""; else { show(new Thread(null, told, hears)); focus(); } });
+find("conversations").addEventListener("click", (event) => { if (event.target.closest("a[aria-current]")) focus(); });
 find("more").addEventListener("click", () => conversations.earlier(current.id));
 find("rename").addEventListener("click", rename);
 find("delete").addEventListener("click", remove);
-find("open-side").addEventListener("click", () => { openSide(!find("chat").classList.contains("side-open")); find("new").focus(); });
+find("open-side").addEventListener("click", () => { openSide(true); find("new").focus(); });
+find("close-side").addEventListener("click", closeSide);
 find("threads").addEventListener("scroll", ({ target }) => { atEnd = target.scrollHeight - target.scrollTop - target.clientHeight < NEAR; });
 document.addEventListener("keydown", key);
 addEventListener("hashchange", follow);

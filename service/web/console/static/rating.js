@@ -28,7 +28,7 @@ export function rating(turnId) {
   async function press(name) {
     await give(given === name ? null : name);
     form.hidden = given === null;
-    if (given) field.focus();
+    if (given && document.activeElement === thumbs[name]) field.focus(); // who went on meanwhile is left alone
   }
 
   const thumbs = {

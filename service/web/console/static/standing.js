@@ -58,10 +58,10 @@ function row(name, ...numbers) {
 
 function policyName({ name, window }) {
   const words = NAMES[name] ?? name;
-  return window ? `${words} per ${UNITS[window] ?? `${window} s`}` : words;
+  return window && name !== "concurrency" ? `${words} per ${UNITS[window] ?? `${window} s`}` : words;
 }
 
 function budgetName(name) {
-  const [, whose, when] = name.split("_");
+  const [whose, when] = name.split("_");
   return `Budget: ${{ user: "yours", role: "your role's", total: "everybody's" }[whose] ?? name}, ${when ?? ""}`;
 }

@@ -6,7 +6,7 @@ import { button, element } from "./elements.js";
 import { empty, loading, refusal } from "./pieces.js";
 import { Turn, earlier } from "./turn.js";
 
-const SAMPLES = ["What is 12*7?", "What time is it in Europe/Berlin?", "[sim:tools3] Use three tools", "[sim:slow:150] Answer slowly", "[sim:429-after:9] Refuse me"];
+const SAMPLES = ["What is 12*7?", "What time is it in Europe/Berlin?", "[sim:tools3] Use three tools", "[sim:slow:150] Answer slowly", "[sim:429-after:5] Refuse me"];
 
 export class Thread {
   constructor(id, told, hears) {

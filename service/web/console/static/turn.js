@@ -110,7 +110,7 @@ export class Turn {
     else this.#grown("steps", () => ({ node: element("ul", { class: "steps" }) })).node.append(made);
     this.steps.set(id, made);
     this.wait.hidden = false;
-    this.approvals.get(id)?.close({ denied: "Not run.", started: "Approved." }[status] ?? "Done.");
+    this.approvals.get(id)?.close(status === "denied" ? "Not run." : "Approved.");
     if (status !== "started") this.hears.said(`${name}: ${STATUS[status] ?? status}.`);
   }
 
@@ -192,8 +192,8 @@ function continued(turn) {
 }
 
 function shell(question, createdAt) {
-  const answer = element("div", { class: "answer" }, element("h3", { class: "unseen" }, "Answer"));
-  const asked = element("div", { class: "question" }, element("h3", { class: "unseen" }, "You asked"), element("p", {}, question));
+  const answer = element("div", { class: "answer" }, element("h2", { class: "unseen" }, "Answer"));
+  const asked = element("div", { class: "question" }, element("h2", { class: "unseen" }, "You asked"), element("p", {}, question));
   if (createdAt) asked.append(moment(createdAt));
   return { whole: element("article", { class: "turn" }, asked, answer), answer };
 }
