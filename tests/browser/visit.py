@@ -18,6 +18,7 @@ HARD = 20_000
 """Milliseconds that something may take on a machine that does much else."""
 BREACH = 'addEventListener("securitypolicyviolation", (e) => console.error(`policy: ${e.violatedDirective}`))'
 REFUSED = re.compile(r"the server responded with a status of (\d+)")
+UNREACHED = "net::ERR"
 ISSUING = {"AGENT_JWT_SECRET": SECRET}
 """What makes a service take the cookies of visitors."""
 
@@ -25,7 +26,8 @@ ISSUING = {"AGENT_JWT_SECRET": SECRET}
 class Visit:
     """One person's window on a service; `user` None is nobody. A context manager: leaving looks at it all.
 
-    `expected` are statuses that the visit is meant to meet; `options` are the browser context's.
+    `expected` are statuses that the visit is meant to meet; `away` is
+    set once the service is meant to be gone; `options` are the browser context's.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Visit:
         **options: Any,
     ) -> None:
         self.service, self.user, self.role, self.expected = service, user, role, frozenset(expected)
+        self.away = False
         self.requests: list[str] = []
         self.said: list[str] = []
         self.context = browser.new_context(base_url=service.url, reduced_motion="reduce", **options)
@@ -85,5 +88,5 @@ class Visit:
 
     def _hear(self, message: ConsoleMessage) -> None:
         met = REFUSED.search(message.text)
-        if not (met and int(met[1]) in self.expected):
+        if not (met and int(met[1]) in self.expected) and not (self.away and UNREACHED in message.text):
             self.said.append(f"{message.type}: {message.text}")

@@ -3,7 +3,11 @@
 import { events } from "./sse.js";
 
 /** The contract's words for a service that cannot be reached: there is no body to take them from. */
-const UNREACHED = { error: "Network error. Please check your connection and try again.", code: "unreached", category: "network" };
+const UNREACHED = {
+  error: "Network error. Please check your connection and try again.",
+  code: "unreached",
+  category: "network",
+};
 
 export class Problem extends Error {
   /** `status` is 0 where nothing answered; `waitsUntil` the moment (ms) before which asking again is in vain. */
@@ -21,19 +25,24 @@ export class Problem extends Error {
 
 /** A JSON answer, null where there is no body; throws Problem. */
 export async function call(method, path, body) {
-  const sent = body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+  const sent =
+    body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
   const response = await reached(path, { method, ...sent });
   return response.status === 204 ? null : await response.json();
 }
 
 /** The events of an answer as they come; throws Problem, also for a stream that was cut. */
 export async function* asked(question, { key, signal, heard }) {
-  const response = await reached("/api/v1/agent/chat", {
-    method: "POST",
-    body: JSON.stringify(question),
-    headers: { "content-type": "application/json", "idempotency-key": key },
-    signal,
-  }, heard);
+  const response = await reached(
+    "/api/v1/agent/chat",
+    {
+      method: "POST",
+      body: JSON.stringify(question),
+      headers: { "content-type": "application/json", "idempotency-key": key },
+      signal,
+    },
+    heard,
+  );
   if (!response.headers.get("content-type").startsWith("text/event-stream")) {
     yield* whole(await response.json());
     return;
@@ -66,7 +75,12 @@ async function* cut(stream, signal) {
 async function reached(path, options, heard = () => {}) {
   let response;
   try {
-    response = await fetch(path, { credentials: "same-origin", cache: "no-store", redirect: "error", ...options });
+    response = await fetch(path, {
+      credentials: "same-origin",
+      cache: "no-store",
+      redirect: "error",
+      ...options,
+    });
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw new Problem(UNREACHED);

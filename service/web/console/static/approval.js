@@ -20,7 +20,13 @@ export class Approval {
       { class: "notice warn approval", "aria-label": `Approval of ${waiting.name}` },
       element("h3", {}, "May ", element("code", {}, waiting.name), " be run?"),
       waiting.userId ? element("p", {}, `Asked for ${waiting.userId}.`) : null,
-      element("pre", { tabindex: "0", "aria-label": "Arguments" }, waiting.arguments === null ? "The arguments cannot be shown." : JSON.stringify(waiting.arguments, null, 2)),
+      element(
+        "pre",
+        { tabindex: "0", "aria-label": "Arguments" },
+        waiting.arguments === null
+          ? "The arguments cannot be shown."
+          : JSON.stringify(waiting.arguments, null, 2),
+      ),
       this.acts,
     );
     this.settle(mayDecide);
@@ -33,7 +39,10 @@ export class Approval {
   settle(mayDecide) {
     if (this.closed) return;
     const buttons = mayDecide
-      ? [button("Approve", () => this.#decide("approve"), { class: null }), button("Deny", () => this.#decide("deny"), { class: "danger" })]
+      ? [
+          button("Approve", () => this.#decide("approve"), { class: null }),
+          button("Deny", () => this.#decide("deny"), { class: "danger" }),
+        ]
       : [element("span", {}, "Somebody who may approve this has to say yes.")];
     this.acts.replaceChildren(...buttons, this.left);
   }
@@ -79,10 +88,13 @@ export function watch(own) {
       return; // the next look tells
     }
     const now = new Set(waiting.map((each) => each.id));
-    for (const [id, card] of cards) if (!now.has(id)) card.node.remove(), card.end(), cards.delete(id);
+    for (const [id, card] of cards) if (!now.has(id)) (card.node.remove(), card.end(), cards.delete(id));
     for (const each of waiting) {
       if (cards.has(each.id)) continue;
-      const card = new Approval(each.turnId, each, { mayDecide: true, decided: () => setTimeout(look, 2000) });
+      const card = new Approval(each.turnId, each, {
+        mayDecide: true,
+        decided: () => setTimeout(look, 2000),
+      });
       cards.set(each.id, card);
       place.append(card.node);
     }

@@ -1,4 +1,5 @@
-// The chat page: which conversation is shown, what is typed, who is told. Everything else has a file of its own.
+// The chat page: which conversation is shown, what is typed, who is told. Everything else has a file of its
+// own.
 
 import { watch } from "./approval.js";
 import * as conversations from "./conversations.js";
@@ -21,11 +22,21 @@ let held = 0;
 
 const hears = {
   heard: standing.heard,
-  moved: (thread) => { if (thread === current && atEnd) toEnd(); },
-  said: (thread, words) => { if (thread === current) find("said").textContent = words; },
+  moved: (thread) => {
+    if (thread === current && atEnd) toEnd();
+  },
+  said: (thread, words) => {
+    if (thread === current) find("said").textContent = words;
+  },
   refused: hold,
-  sampled: (words) => { find("message").value = words; find("message").focus(); grow(); },
-  ask: (thread, { message, model, thinking }) => { if (!thread.running) ask(thread, { message, model, thinking }); },
+  sampled: (words) => {
+    find("message").value = words;
+    find("message").focus();
+    grow();
+  },
+  ask: (thread, { message, model, thinking }) => {
+    if (!thread.running) ask(thread, { message, model, thinking });
+  },
   began,
   ended,
 };
@@ -86,7 +97,10 @@ async function ended(thread, turn, given) {
 /** Nothing can be asked before then: the service said so. */
 function hold(problem) {
   if (problem.waitsUntil === null || problem.status !== 429) return;
-  countdown(problem.waitsUntil, (seconds) => { held = seconds; controls(); });
+  countdown(problem.waitsUntil, (seconds) => {
+    held = seconds;
+    controls();
+  });
 }
 
 function controls() {
@@ -143,15 +157,34 @@ function closeSide() {
 async function rename() {
   const { id, title } = current;
   const words = await line("Rename the conversation", "Title", title, MOST_TITLE);
-  if (words && words !== title) await attempt(() => conversations.rename(id, words), () => { current.title = words; });
+  if (words && words !== title)
+    await attempt(
+      () => conversations.rename(id, words),
+      () => {
+        current.title = words;
+      },
+    );
   find("rename").focus();
 }
 
 async function remove() {
   const { id, title } = current;
-  if (!(await confirmed(`Delete “${title}”?`, "It disappears here with its history. What the audit keeps of it stays.", "Delete"))) return find("delete").focus();
+  if (
+    !(await confirmed(
+      `Delete “${title}”?`,
+      "It disappears here with its history. What the audit keeps of it stays.",
+      "Delete",
+    ))
+  )
+    return find("delete").focus();
   current.turn?.stop();
-  await attempt(() => conversations.remove(id), () => { threads.delete(id); location.hash = ""; });
+  await attempt(
+    () => conversations.remove(id),
+    () => {
+      threads.delete(id);
+      location.hash = "";
+    },
+  );
 }
 
 /** Do something to a conversation; what went wrong is said where everything is said. */
@@ -179,18 +212,34 @@ function typed(event) {
   send();
 }
 
-find("composer").addEventListener("submit", (event) => { event.preventDefault(); send(); });
+find("composer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  send();
+});
 find("message").addEventListener("keydown", typed);
 find("message").addEventListener("input", grow);
 find("stop").addEventListener("click", stop);
-find("new").addEventListener("click", () => { if (location.hash) location.hash = ""; else { show(new Thread(null, told, hears)); focus(); } });
-find("conversations").addEventListener("click", (event) => { if (event.target.closest("a[aria-current]")) focus(); });
+find("new").addEventListener("click", () => {
+  if (location.hash) location.hash = "";
+  else {
+    show(new Thread(null, told, hears));
+    focus();
+  }
+});
+find("conversations").addEventListener("click", (event) => {
+  if (event.target.closest("a[aria-current]")) focus();
+});
 find("more").addEventListener("click", () => conversations.earlier(current.id));
 find("rename").addEventListener("click", rename);
 find("delete").addEventListener("click", remove);
-find("open-side").addEventListener("click", () => { openSide(true); find("new").focus(); });
+find("open-side").addEventListener("click", () => {
+  openSide(true);
+  find("new").focus();
+});
 find("close-side").addEventListener("click", closeSide);
-find("threads").addEventListener("scroll", ({ target }) => { atEnd = target.scrollHeight - target.scrollTop - target.clientHeight < NEAR; });
+find("threads").addEventListener("scroll", ({ target }) => {
+  atEnd = target.scrollHeight - target.scrollTop - target.clientHeight < NEAR;
+});
 document.addEventListener("keydown", key);
 addEventListener("hashchange", follow);
 

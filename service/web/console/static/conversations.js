@@ -24,7 +24,10 @@ export const earlier = (current) => load(cursor, current);
 
 async function load(from, current) {
   try {
-    const page = await call("GET", `${PATH}?limit=${PAGE}${from ? `&cursor=${encodeURIComponent(from)}` : ""}`);
+    const page = await call(
+      "GET",
+      `${PATH}?limit=${PAGE}${from ? `&cursor=${encodeURIComponent(from)}` : ""}`,
+    );
     if (!from) known.clear();
     for (const each of page.conversations) known.set(each.id, each);
     cursor = page.nextCursor;
@@ -37,9 +40,20 @@ async function load(from, current) {
 export function show(current) {
   const items = [...known.values()].map((each) => {
     const mark = each.id === current ? { "aria-current": "true" } : {};
-    return element("li", {}, element("a", { href: `#${each.id}`, ...mark }, element("span", { class: "name" }, each.title ?? "Conversation"), moment(each.updatedAt)));
+    return element(
+      "li",
+      {},
+      element(
+        "a",
+        { href: `#${each.id}`, ...mark },
+        element("span", { class: "name" }, each.title ?? "Conversation"),
+        moment(each.updatedAt),
+      ),
+    );
   });
-  find("conversations").replaceChildren(...(items.length ? items : [element("li", {}, empty("None yet", "What you ask is kept here."))]));
+  find("conversations").replaceChildren(
+    ...(items.length ? items : [element("li", {}, empty("None yet", "What you ask is kept here."))]),
+  );
   find("more").hidden = !cursor;
 }
 

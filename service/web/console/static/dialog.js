@@ -3,13 +3,20 @@
 import { button, element, find } from "./elements.js";
 
 /** Ask for a yes. */
-export const confirmed = (title, text, yes) => open(title, element("p", {}, text), yes, "danger", () => true).then(Boolean);
+export const confirmed = (title, text, yes) =>
+  open(title, element("p", {}, text), yes, "danger", () => true).then(Boolean);
 
 /** Ask for a line of text; null for a no. */
 export function line(title, label, value, most) {
   const input = element("input", { type: "text", maxlength: most, required: true });
   input.value = value;
-  const shown = open(title, element("label", {}, label, input), "Save", null, () => input.value.trim() || null);
+  const shown = open(
+    title,
+    element("label", {}, label, input),
+    "Save",
+    null,
+    () => input.value.trim() || null,
+  );
   input.select();
   return shown;
 }
@@ -20,10 +27,20 @@ function open(title, content, yes, kind, result) {
     let given = null;
     const form = element(
       "form",
-      { method: "dialog", submit: () => { given = result(); } },
+      {
+        method: "dialog",
+        submit: () => {
+          given = result();
+        },
+      },
       element("h2", { id: "dialog-title" }, title),
       content,
-      element("div", { class: "acts" }, button("Cancel", () => dialog.close()), element("button", { class: kind }, yes)),
+      element(
+        "div",
+        { class: "acts" },
+        button("Cancel", () => dialog.close()),
+        element("button", { class: kind }, yes),
+      ),
     );
     dialog.replaceChildren(form);
     dialog.addEventListener("close", () => resolve(given), { once: true });

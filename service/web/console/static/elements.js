@@ -7,7 +7,8 @@ export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (typeof value === "function") made.addEventListener(key, value);
-    else if (value !== null && value !== undefined && value !== false) made.setAttribute(key, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false)
+      made.setAttribute(key, value === true ? "" : value);
   }
   made.append(...children.flat().filter((each) => each !== null && each !== undefined));
   return made;
@@ -16,7 +17,14 @@ export function element(name, attributes = {}, ...children) {
 /** A drawing of one path, in the colour of the text around it; the button it is on says what it means. */
 export function drawing(path) {
   const made = document.createElementNS(SVG, "svg");
-  for (const [key, value] of Object.entries({ viewBox: "0 0 24 24", width: "18", height: "18", "aria-hidden": "true", class: "drawing" })) made.setAttribute(key, value);
+  for (const [key, value] of Object.entries({
+    viewBox: "0 0 24 24",
+    width: "18",
+    height: "18",
+    "aria-hidden": "true",
+    class: "drawing",
+  }))
+    made.setAttribute(key, value);
   const line = document.createElementNS(SVG, "path");
   line.setAttribute("d", path);
   made.append(line);

@@ -1,5 +1,5 @@
-// A model's answer as it grows: paragraphs, and code between fences. Refuses everything else: whatever a model
-// writes is text, so there are no links to follow, no images to load and no markup to run.
+// A model's answer as it grows: paragraphs, and code between fences. Refuses everything else: whatever a
+// model writes is text, so there are no links to follow, no images to load and no markup to run.
 
 import { element } from "./elements.js";
 

@@ -22,7 +22,11 @@ export async function* events(body) {
 
 function read(frame) {
   const lines = frame.split("\n").filter((line) => !line.startsWith(":"));
-  const field = (name) => lines.filter((line) => line.startsWith(`${name}: `)).map((line) => line.slice(name.length + 2)).join("\n");
+  const field = (name) =>
+    lines
+      .filter((line) => line.startsWith(`${name}: `))
+      .map((line) => line.slice(name.length + 2))
+      .join("\n");
   const data = field("data");
   return data ? { id: field("id"), name: field("event"), data: JSON.parse(data) } : null;
 }

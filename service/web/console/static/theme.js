@@ -1,4 +1,5 @@
-// The colours a person chose, kept in this browser; without a choice the system's. Runs before anything is drawn.
+// The colours a person chose, kept in this browser; without a choice the system's. Runs before anything is
+// drawn.
 "use strict";
 (() => {
   const KEY = "parley.theme";

@@ -6,7 +6,13 @@ import { button, element } from "./elements.js";
 import { empty, loading, refusal } from "./pieces.js";
 import { Turn, earlier } from "./turn.js";
 
-const SAMPLES = ["What is 12*7?", "What time is it in Europe/Berlin?", "[sim:tools3] Use three tools", "[sim:slow:150] Answer slowly", "[sim:429-after:5] Refuse me"];
+const SAMPLES = [
+  "What is 12*7?",
+  "What time is it in Europe/Berlin?",
+  "[sim:tools3] Use three tools",
+  "[sim:slow:150] Answer slowly",
+  "[sim:429-after:5] Refuse me",
+];
 
 export class Thread {
   constructor(id, told, hears) {
@@ -14,7 +20,13 @@ export class Thread {
     this.told = told;
     this.hears = hears;
     this.turn = null;
-    this.node = element("div", { class: "thread", role: "log", "aria-live": "off", "aria-label": "Questions and answers", tabindex: "0" });
+    this.node = element("div", {
+      class: "thread",
+      role: "log",
+      "aria-live": "off",
+      "aria-label": "Questions and answers",
+      tabindex: "0",
+    });
     this.kept = Boolean(id);
     if (!id) this.node.append(this.#welcome());
   }
@@ -42,7 +54,10 @@ export class Thread {
     const asked = this.id ? { ...question, conversationId: this.id } : question;
     this.turn = new Turn(asked, this.told, {
       ...this.#forwarded(),
-      began: (data) => { this.id = data.conversationId; this.hears.began(this); },
+      began: (data) => {
+        this.id = data.conversationId;
+        this.hears.began(this);
+      },
       ended: (turn) => this.#ended(turn),
       retry: (turn) => this.#retry(turn),
       again: (turn) => this.hears.ask(this, turn.question),
@@ -72,11 +87,18 @@ export class Thread {
   }
 
   *#told(messages) {
-    for (let index = 0; index + 1 < messages.length; index += 2) yield earlier(messages[index], messages[index + 1], this.told);
+    for (let index = 0; index + 1 < messages.length; index += 2)
+      yield earlier(messages[index], messages[index + 1], this.told);
   }
 
   #welcome() {
-    const samples = this.told.simulated ? SAMPLES.map((words) => button(words, () => this.hears.sampled(words))) : [];
-    return empty("What would you like to know?", "The answer comes word by word, with every tool that was used and what it cost.", element("div", { class: "samples" }, samples));
+    const samples = this.told.simulated
+      ? SAMPLES.map((words) => button(words, () => this.hears.sampled(words)))
+      : [];
+    return empty(
+      "What would you like to know?",
+      "The answer comes word by word, with every tool that was used and what it cost.",
+      element("div", { class: "samples" }, samples),
+    );
   }
 }

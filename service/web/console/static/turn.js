@@ -19,7 +19,14 @@ const MOST = 32_000;
 /** A question and an answer that were given before. */
 export function earlier(question, answer, told) {
   const node = shell(question.text, question.createdAt);
-  if (answer.tools.length) node.answer.append(element("ul", { class: "steps" }, answer.tools.map((name) => step(name, "finished", null))));
+  if (answer.tools.length)
+    node.answer.append(
+      element(
+        "ul",
+        { class: "steps" },
+        answer.tools.map((name) => step(name, "finished", null)),
+      ),
+    );
   node.answer.append(prose(answer.text));
   const facts = [["Answered", moment(answer.createdAt)], ...more(told, answer.turnId)];
   node.answer.append(footer(facts, rating(answer.turnId)));
@@ -52,7 +59,10 @@ export class Turn {
     this.hears.said("Waiting for the answer.");
     try {
       const { signal } = this.aborting;
-      for await (const event of asked({ ...this.question, stream: true }, { key: this.key, signal, heard: this.hears.heard })) {
+      for await (const event of asked(
+        { ...this.question, stream: true },
+        { key: this.key, signal, heard: this.hears.heard },
+      )) {
         this.#take(event);
         this.hears.moved();
       }
@@ -72,8 +82,14 @@ export class Turn {
 
   #take({ name, data }) {
     const take = {
-      turn: () => { this.id = data.id; this.hears.began(data); },
-      text: () => { this.text += data.text; this.#prose().append(data.text); },
+      turn: () => {
+        this.id = data.id;
+        this.hears.began(data);
+      },
+      text: () => {
+        this.text += data.text;
+        this.#prose().append(data.text);
+      },
       thinking: () => this.#thought().append(data.text),
       tool: () => this.#step(data),
       approval: () => this.#ask(data),
@@ -86,6 +102,7 @@ export class Turn {
   #grown(kind, make) {
     if (this.last?.kind !== kind) {
       this.last?.prose?.finish();
+      if (kind === "text" && this.last?.kind === "thinking") this.last.node.open = false;
       this.last = { kind, ...make() };
       this.wait.before(this.last.node);
     }
@@ -94,13 +111,24 @@ export class Turn {
 
   #prose() {
     this.wait.hidden = true;
-    return this.#grown("text", () => { const made = new Prose(); return { node: made.node, prose: made }; }).prose;
+    return this.#grown("text", () => {
+      const made = new Prose();
+      return { node: made.node, prose: made };
+    }).prose;
   }
 
   #thought() {
     return this.#grown("thinking", () => {
       const made = new Prose();
-      return { node: element("details", { class: "thinking", open: true }, element("summary", {}, "Thinking"), made.node), prose: made };
+      return {
+        node: element(
+          "details",
+          { class: "thinking", open: true },
+          element("summary", {}, "Thinking"),
+          made.node,
+        ),
+        prose: made,
+      };
     }).prose;
   }
 
@@ -131,7 +159,8 @@ export class Turn {
   #finish(done) {
     this.last?.prose?.finish();
     this.done = done;
-    if (ENDED[done.stopReason]) this.wait.before(notice(ENDED[done.stopReason], ...this.#acts(done.stopReason === "max_tokens")));
+    if (ENDED[done.stopReason])
+      this.wait.before(notice(ENDED[done.stopReason], ...this.#acts(done.stopReason === "max_tokens")));
     const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens } = done.usage;
     const facts = [
       ["Model", done.model],
@@ -142,8 +171,15 @@ export class Turn {
       ...trace(this.told, done.traceId),
       ...more(this.told, done.id),
     ];
-    if (cacheReadTokens || cacheWriteTokens) facts.splice(3, 0, ["Cache", `${count(cacheReadTokens)} read, ${count(cacheWriteTokens)} written`]);
-    this.wait.before(footer(facts, rating(done.id), button("Ask again", () => this.hears.again(this), { class: "quiet again" })));
+    if (cacheReadTokens || cacheWriteTokens)
+      facts.splice(3, 0, ["Cache", `${count(cacheReadTokens)} read, ${count(cacheWriteTokens)} written`]);
+    this.wait.before(
+      footer(
+        facts,
+        rating(done.id),
+        button("Ask again", () => this.hears.again(this), { class: "quiet again" }),
+      ),
+    );
     this.hears.said(`Answer: ${this.text}`);
   }
 
@@ -162,7 +198,8 @@ export class Turn {
   }
 
   #ways(problem) {
-    if (problem.category === "authentication") return [element("a", { class: "button", href: "/console/sign-in" }, "Sign in")];
+    if (problem.category === "authentication")
+      return [element("a", { class: "button", href: "/console/sign-in" }, "Sign in")];
     const retry = this.#retry("Try again");
     if (problem.waitsUntil === null) return [retry, ...this.#acts(Boolean(this.text))];
     const left = element("span", { class: "countdown" });
@@ -176,7 +213,10 @@ export class Turn {
   }
 
   #retry(words) {
-    return button(words, () => { this.uncount?.(); this.hears.retry(this); });
+    return button(words, () => {
+      this.uncount?.();
+      this.hears.retry(this);
+    });
   }
 
   #acts(wanted) {
@@ -193,24 +233,54 @@ function continued(turn) {
 
 function shell(question, createdAt) {
   const answer = element("div", { class: "answer" }, element("h2", { class: "unseen" }, "Answer"));
-  const asked = element("div", { class: "question" }, element("h2", { class: "unseen" }, "You asked"), element("p", {}, question));
+  const asked = element(
+    "div",
+    { class: "question" },
+    element("h2", { class: "unseen" }, "You asked"),
+    element("p", {}, question),
+  );
   if (createdAt) asked.append(moment(createdAt));
   return { whole: element("article", { class: "turn" }, asked, answer), answer };
 }
 
 function step(name, status, milliseconds) {
-  const time = status === "started" || milliseconds === null ? null : element("span", { class: "took" }, span(milliseconds));
-  return element("li", { class: `step ${status}` }, element("code", {}, name), element("span", { class: "status" }, STATUS[status] ?? status), time);
+  const time =
+    status === "started" || milliseconds === null
+      ? null
+      : element("span", { class: "took" }, span(milliseconds));
+  return element(
+    "li",
+    { class: `step ${status}` },
+    element("code", {}, name),
+    element("span", { class: "status" }, STATUS[status] ?? status),
+    time,
+  );
 }
 
 function footer(facts, ...acts) {
-  const list = facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)));
-  return element("footer", { class: "figures" }, element("dl", {}, list), element("span", { class: "acts" }, acts));
+  const list = facts.map(([name, value]) =>
+    element("div", {}, element("dt", {}, name), element("dd", {}, value)),
+  );
+  return element(
+    "footer",
+    { class: "figures" },
+    element("dl", {}, list),
+    element("span", { class: "acts" }, acts),
+  );
 }
 
 function trace(told, id) {
   const shown = told.traceUrl
-    ? element("a", { class: "id", href: told.traceUrl.replace("{traceId}", encodeURIComponent(id)), target: "_blank", rel: "noreferrer" }, id)
+    ? element(
+        "a",
+        {
+          class: "id",
+          href: told.traceUrl.replace("{traceId}", encodeURIComponent(id)),
+          target: "_blank",
+          rel: "noreferrer",
+        },
+        id,
+      )
     : element("span", { class: "id" }, id);
   return [["Trace", shown]];
 }
@@ -218,5 +288,7 @@ function trace(told, id) {
 /** Where all of a turn is told, as far as there is such a page. */
 function more(told, id) {
   if (!told.turnUrl) return [];
-  return [["Query", element("a", { href: told.turnUrl.replace("{turnId}", encodeURIComponent(id)) }, "Details")]];
+  return [
+    ["Query", element("a", { href: told.turnUrl.replace("{turnId}", encodeURIComponent(id)) }, "Details")],
+  ];
 }
