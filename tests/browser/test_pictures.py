@@ -13,7 +13,7 @@ from tests.browser.conftest import MANY
 
 HERE = Path(__file__).parent
 WRITTEN = os.environ.get("PARLEY_WRITE_PICTURES") == "1"
-SIZE = {"viewport": {"width": 1200, "height": 760}, "device_scale_factor": 1}
+SIZE = {"viewport": {"width": 1200, "height": 880}, "device_scale_factor": 1}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

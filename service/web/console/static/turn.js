@@ -102,7 +102,7 @@ export class Turn {
   #grown(kind, make) {
     if (this.last?.kind !== kind) {
       this.last?.prose?.finish();
-      if (kind === "text" && this.last?.kind === "thinking") this.last.node.open = false;
+      if (kind === "text") for (const each of this.answer.querySelectorAll("details")) each.open = false;
       this.last = { kind, ...make() };
       this.wait.before(this.last.node);
     }
