@@ -3,7 +3,7 @@
 Refuses to decide anything: rooms are handed what they need.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from config.settings import Settings
+from service.agent.choice import Choice, RoleModels
 from service.agent.turns import Turns
 from service.app.records import Records
 from service.audit.checkpoints import Sealing
@@ -36,6 +37,9 @@ from service.web import (
 )
 from service.web.acquaintances import Acquaintances
 from service.web.ask import Identify
+from service.web.console.installation import installation_of
+from service.web.console.pages import Pages
+from service.web.console.shelf import Shelf
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
@@ -74,6 +78,7 @@ def build_app(
     door = doors.who
     desk = Desk(partial(_who, door), records.note, microseconds)
     met = Acquaintances()
+    pages = _pages(settings, doors.gate)
     litestar = Litestar(
         route_handlers=[
             *_chatting(settings, turns, met.remembering(door.identify), database, desk),
@@ -81,11 +86,11 @@ def build_app(
             *limits.routes(doors.gate, partial(_known, database, derived), desk),
             *_proving(database, Cursors(derived.cursor), desk, records.sealing, settings.database_url),
             *erasures.routes(database.erasures, desk, door.forget),
-            *_consoles(settings, door, desk),
+            *console.routes(pages, door, desk),
             *schema.routes(),
             *health.routes(checks, lambda: turns.leaving),
         ],
-        exception_handlers={Exception: problems.answer},
+        exception_handlers={Exception: console.refusing(pages, problems.answer)},
         logging_config=None,
         openapi_config=None,
         request_max_body_size=chat.MAX_BODY,
@@ -107,9 +112,15 @@ def _chatting(
     ]
 
 
-def _consoles(settings: Settings, door: Authenticator, desk: Desk) -> list[HTTPRouteHandler]:
-    secure = settings.environment != "development"
-    return console.routes(door, desk, secure=secure, simulated=settings.model.simulated)
+def _pages(settings: Settings, gate: Gate) -> Pages:
+    """The console's pages; which models a role may ask is looked up each time: it may change."""
+
+    def offered(role: str) -> Sequence[str]:
+        mine: RoleModels = gate.rules.limits.role_models or {}
+        usual = Choice(settings.model.name, lambda: mine).preferred(role, "")
+        return (usual, *(name for name in mine.get(role, settings.model.names) if name != usual))
+
+    return Pages(installation_of(settings, offered), Shelf())
 
 
 def _asking(turns: Turns, database: Database, cursors: Cursors, desk: Desk) -> list[HTTPRouteHandler]:

@@ -1,4 +1,4 @@
-"""Around every answer: who it was, which trace, and that nobody may store it.
+"""Around every answer: who it was, which trace, and that nobody may store it, unless the answer says who may.
 
 Stands inside the SERVER span and outside of Litestar, so that a 404 has it too.
 """
@@ -9,6 +9,9 @@ from opentelemetry.trace import format_trace_id, use_span
 
 from service.web.identity import KEY, Identity, client_request_id, identity_of
 from telemetry import ids, log
+
+UNLESS_SAID = ((b"cache-control", b"no-store"),)
+"""Headers of every answer that has none of its own: only the console's files do, which are everybody's."""
 
 
 class Envelope:
@@ -45,7 +48,8 @@ def _marking(send: Send, scope: Scope) -> Send:
             marks = _marks(identity_of(scope))  # only now: an answer that is given again has its own identity
             names = {name for name, _ in marks}
             kept = [(name, value) for name, value in message["headers"] if name.lower() not in names]
-            message["headers"] = [*kept, *marks]
+            said = {name.lower() for name, _ in kept}
+            message["headers"] = [*kept, *marks, *(each for each in UNLESS_SAID if each[0] not in said)]
         await send(message)
 
     return mark
@@ -55,5 +59,4 @@ def _marks(identity: Identity) -> list[tuple[bytes, bytes]]:
     return [
         (b"x-request-id", identity.request_id.encode()),
         (b"x-trace-id", identity.trace_id.encode()),
-        (b"cache-control", b"no-store"),
     ]

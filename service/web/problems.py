@@ -166,7 +166,7 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
 
 def _denial(failure: Failure, request: Request[Any, Any, Any]) -> Line:
     """The same line that a turn leaves that was denied."""
-    caller = _caller(request.scope)
+    caller = caller_of(request.scope)
     fields = {
         "reason": failure.detail,
         "route": _route(request.scope),
@@ -182,7 +182,8 @@ def _route(scope: Mapping[str, Any]) -> str:
     return f"{scope['method']} {scope.get('path_template', NO_ROUTE)}"
 
 
-def _caller(scope: Mapping[str, Any]) -> Caller | None:
+def caller_of(scope: Mapping[str, Any]) -> Caller | None:
+    """Who was let in with this request, as far as anybody was."""
     return scope.get(CALLER)
 
 

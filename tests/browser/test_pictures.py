@@ -1,0 +1,37 @@
+"""The pictures of README, of real runs: made anew with PARLEY_WRITE_PICTURES=1, and there in any case.
+
+Refuses to compare them: fonts differ from machine to machine.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import MANY
+
+HERE = Path(__file__).parent
+WRITTEN = os.environ.get("PARLEY_WRITE_PICTURES") == "1"
+SIZE = {"viewport": {"width": 1200, "height": 880}, "device_scale_factor": 1}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_chat(visiting, tmp_path, scheme, start_visited):
+    service = start_visited(
+        **MANY, AGENT_BUDGET_USER_DAY_USD="2", AGENT_TRACE_URL="http://127.0.0.1/{traceId}"
+    )
+    with visiting("ann", "CFO", service=service, color_scheme=scheme, **SIZE) as visit:
+        page = visit.open()
+        for earlier in ("What did the CFO team spend last week?", "Plan of the audit in March"):
+            visit.ask(earlier)
+            visit.answered()
+            page.get_by_role("button", name="New conversation").click()
+        page.get_by_label("Show thinking").check()
+        visit.ask("What is (1249 + 86) * 12, and what time is it in Europe/Berlin?")
+        visit.answered()
+        page.get_by_role("button", name="Good answer").click()
+        expect(page.get_by_label("Comment on the answer")).to_be_visible()
+        name = f"chat-{scheme}.png"
+        page.screenshot(path=(HERE if WRITTEN else tmp_path) / name)
+        assert (HERE / name).stat().st_size > 20_000
