@@ -33,7 +33,8 @@ HEADERS: Mapping[str, str] = MappingProxyType(
             "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
         ),
         "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
+        # with no-referrer a browser sends `Origin: null` with our own form, which is another site's
+        "referrer-policy": "same-origin",
         "cross-origin-opener-policy": "same-origin",
     }
 )

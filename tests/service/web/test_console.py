@@ -42,7 +42,7 @@ async def test_a_code_gives_a_cookie_that_only_this_site_can_send(app):
         "samesite=strict",
     ]
     assert response.headers["cache-control"] == "no-store"
-    assert response.headers["referrer-policy"] == "no-referrer"
+    assert response.headers["referrer-policy"] == "same-origin"
 
 
 async def test_outside_development_the_cookie_goes_by_tls_only(web, monkeypatch):
