@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from config.settings import Settings
 from service.errors import ToolFailed
-from service.tools.period import KNOWN, Clock, bounds, read_clock
+from service.tools.period import KNOWN, Clock, parameters, read_clock
 from service.tools.tool import Errand, Tool
 from telemetry.failure import Category
 from telemetry.record import Outcome
@@ -110,13 +110,6 @@ async def _unanswered(asked: Mapping[str, str], errand: Errand) -> Found:
 async def _run(search: Search, clock: Clock, arguments: Arguments, errand: Errand) -> str:
     asked = parameters(arguments, clock)
     return tell(await search(asked, errand), asked)
-
-
-def parameters(arguments: Arguments, clock: Clock) -> dict[str, str]:
-    """The arguments as the route's parameters; raises ToolFailed where the times are none."""
-    given = cast("dict[str, Any]", msgspec.to_builtins(arguments))
-    times = bounds(given.pop("when", None), given.pop("from", None), given.pop("to", None), clock())
-    return {**times, **{name: str(value) for name, value in given.items()}}
 
 
 def tell(found: Found, asked: Mapping[str, str]) -> str:

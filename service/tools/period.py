@@ -7,6 +7,10 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
+from typing import Any, cast
+
+import msgspec
+from msgspec import Struct
 
 from service.errors import ToolFailed
 
@@ -55,6 +59,17 @@ def bounds(when: str | None, since: str | None, until: str | None, now: datetime
     first, after = span_of(when, now)
     given = {"from": first, "to": after}
     return {name: _written(moment) for name, moment in given.items() if moment is not None}
+
+
+def parameters(arguments: Struct, clock: Clock) -> dict[str, str]:
+    """A tool's arguments as the parameters of a route, its `when`, `from` and `to` as times.
+
+    Raises:
+        ToolFailed: the times are none.
+    """
+    given = cast("dict[str, Any]", msgspec.to_builtins(arguments))
+    times = bounds(given.pop("when", None), given.pop("from", None), given.pop("to", None), clock())
+    return {**times, **{name: str(value) for name, value in given.items()}}
 
 
 def _written(moment: datetime) -> str:

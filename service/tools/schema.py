@@ -4,6 +4,7 @@ Refuses arguments that take unknown fields or hold themselves: the model would b
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, cast
 
 import msgspec
@@ -12,8 +13,11 @@ from msgspec import Struct
 REFERENCE = "#/$defs/"
 
 
+@cache  # every turn offers its tools anew, and their types stay what they are
 def describe(arguments: type[Struct]) -> dict[str, Any]:
     """Give the object schema of a Struct without `$ref`; every Struct in it has additionalProperties false.
+
+    It is made once for each Struct: who changes it, copies it.
 
     Raises:
         ValueError: The Struct, or one inside it, takes unknown fields or holds itself.

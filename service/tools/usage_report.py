@@ -5,14 +5,14 @@ Refuses to add up anything itself: what answers it knows whose numbers a caller 
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, Literal, Protocol, cast
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from config.settings import Settings
 from service.errors import ToolFailed
-from service.tools.period import KNOWN, Clock, bounds, read_clock
+from service.tools.period import KNOWN, Clock, parameters, read_clock
 from service.tools.tool import Errand, Tool
 
 NAME = "usage_report"
@@ -83,9 +83,7 @@ async def _unanswered(asked: Mapping[str, str], errand: Errand) -> Reported:
 
 
 async def _run(report: Report, clock: Clock, arguments: Arguments, errand: Errand) -> str:
-    given = cast("dict[str, Any]", msgspec.to_builtins(arguments))
-    times = bounds(given.pop("when", None), given.pop("from", None), given.pop("to", None), clock())
-    asked = {**times, **{name: str(value) for name, value in given.items()}}
+    asked = parameters(arguments, clock)
     return tell(await report(asked, errand), asked)
 
 

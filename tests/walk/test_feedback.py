@@ -81,7 +81,8 @@ def test_line_metric_and_event_say_it_and_nobody_says_the_comment(rated, receive
     line = rated.wait_for_line(type="feedback_given", turnId=turn["id"])
     assert (line["traceId"], line["rating"], line["userId"]) == (turn["traceId"], "down", "dev")
     assert (line["commented"], line["model"]) == (True, turn["model"])
-    receiver.wait(lambda: total(receiver, "parley.feedback", rating="down") == before + 1)
+    # an earlier rating may have come after `before` was read
+    receiver.wait(lambda: total(receiver, "parley.feedback", rating="down") > before)
     assert [span for span in receiver.spans() if span.name == "PUT " + path("{turn_id}")]
     assert "zq9" not in json.dumps(
         [rated.stdout, [dict(span.attributes) for span in receiver.spans()]], default=str
