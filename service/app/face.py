@@ -14,6 +14,7 @@ from msgspec import Struct
 from config.settings import Settings
 from service.agent.turns import Turns
 from service.app.records import Records
+from service.app.signing import sign_in_routes
 from service.audit.checkpoints import Sealing
 from service.auth.authenticator import Authenticator
 from service.auth.derive import Derived
@@ -82,6 +83,7 @@ def build_app(
             *_proving(database, Cursors(derived.cursor), desk, records.sealing, settings.database_url),
             *erasures.routes(database.erasures, desk, door.forget),
             *_consoles(settings, door, desk),
+            *sign_in_routes(settings, database, derived, door.sessions, secure=_secure(settings)),
             *schema.routes(),
             *health.routes(checks, lambda: turns.leaving),
         ],
@@ -108,8 +110,12 @@ def _chatting(
 
 
 def _consoles(settings: Settings, door: Authenticator, desk: Desk) -> list[HTTPRouteHandler]:
-    secure = settings.environment != "development"
-    return console.routes(door, desk, secure=secure, simulated=settings.model.simulated)
+    return console.routes(door, desk, secure=_secure(settings), simulated=settings.model.simulated)
+
+
+def _secure(settings: Settings) -> bool:
+    """Whether cookies go by TLS only."""
+    return settings.environment != "development"
 
 
 def _asking(turns: Turns, database: Database, cursors: Cursors, desk: Desk) -> list[HTTPRouteHandler]:

@@ -75,7 +75,7 @@ def routes(door: Authenticator, desk: Desk, *, secure: bool, simulated: bool) ->
     @get(SIGN_IN, include_in_schema=False)
     async def sign_in(request: Asking) -> Response[str]:
         code = read(SignIn, request.scope["query_string"]).code
-        cookie = session.given(door.sessions.open(code), secure=secure)
+        cookie = session.given(await door.sessions.open(code), secure=secure)
         led = _lead_home()
         led.set_cookie(cookie)
         return led
