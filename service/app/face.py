@@ -3,7 +3,7 @@
 Refuses to decide anything: rooms are handed what they need.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from config.settings import Settings
+from config.table import Row
 from service.agent.turns import Turns
 from service.app.records import Records
 from service.app.signing import sign_in_routes
@@ -29,9 +30,12 @@ from service.web import (
     erasures,
     feedback,
     health,
+    house_rules,
+    keys,
     limits,
     problems,
     resumed,
+    sessions,
     usage,
     verification,
 )
@@ -42,12 +46,14 @@ from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
 from service.web.health import Check
 from service.web.idempotency import Keys
+from service.web.keys import Cabinet
 from service.web.opinions import joining
 from service.web.proofs import Prover
 from service.web.scanning import Scanning
 from service.web.schema import page as schema
 from service.web.server_span import traced
 from service.web.session import credentials_of
+from service.web.sessions import Opened
 from service.web.stall import impatient
 from service.web.threshold import Threshold
 from service.web.verification import Verifying
@@ -60,6 +66,7 @@ class Doors(Struct, frozen=True):
 
     who: Authenticator
     gate: Gate
+    settings: Callable[[], Sequence[Row]] = tuple
 
 
 def build_app(
@@ -82,6 +89,7 @@ def build_app(
             *limits.routes(doors.gate, partial(_known, database, derived), desk),
             *_proving(database, Cursors(derived.cursor), desk, records.sealing, settings.database_url),
             *erasures.routes(database.erasures, desk, door.forget),
+            *_administering(database, derived, desk, doors, secure=_secure(settings)),
             *_consoles(settings, door, desk),
             *sign_in_routes(settings, database, derived, door.sessions, secure=_secure(settings)),
             *schema.routes(),
@@ -136,6 +144,18 @@ def _proving(
             join=joining(database.feedback),
         ),
         *verification.routes(Verifying(database, sealing.key, Scanning(url, 1, niceness=10)), desk),
+    ]
+
+
+def _administering(
+    database: Database, derived: Derived, desk: Desk, doors: Doors, *, secure: bool
+) -> list[HTTPRouteHandler]:
+    """The routes about who is let in, and by what rules."""
+    door, name = doors.who, derived.pseudonym
+    return [
+        *sessions.routes(Opened(database.sessions, door.sessions, name, secure), desk),
+        *keys.routes(Cabinet(database.keys, derived.pepper, door.drop_key, name), desk),
+        *house_rules.routes(doors.settings, lambda: doors.gate.rules.limits, desk),
     ]
 
 

@@ -64,6 +64,10 @@ class Authenticator:
         self._keys.forget(user_id)
         self.sessions.forget(user_id)
 
+    def drop_key(self, key_id: str) -> None:
+        """A key was revoked: it lets nobody in while nobody can look."""
+        self._keys.drop(key_id)
+
     async def sign_out(self, given: Credentials) -> None:
         """End the session of the cookie; its token counts no more, in a cookie or a header, in any process.
 
