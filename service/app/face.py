@@ -33,6 +33,7 @@ from service.web import (
     house_rules,
     keys,
     limits,
+    oidc,
     problems,
     resumed,
     sessions,
@@ -79,9 +80,8 @@ def build_app(
     doors: Doors,
 ) -> Any:
     """The web face: span, envelope, Litestar."""
-    door = doors.who
+    door, met = doors.who, Acquaintances()
     desk = Desk(partial(_who, door), records.note, microseconds)
-    met = Acquaintances()
     litestar = Litestar(
         route_handlers=[
             *_chatting(settings, turns, met.remembering(door.identify), database, desk),
@@ -90,12 +90,11 @@ def build_app(
             *_proving(database, Cursors(derived.cursor), desk, records.sealing, settings.database_url),
             *erasures.routes(database.erasures, desk, door.forget),
             *_administering(database, derived, desk, doors, secure=_secure(settings)),
-            *_consoles(settings, door, desk),
-            *sign_in_routes(settings, database, derived, door.sessions, secure=_secure(settings)),
+            *_consoles(settings, door, desk, database, derived),
             *schema.routes(),
             *health.routes(checks, lambda: turns.leaving),
         ],
-        exception_handlers={Exception: problems.answer},
+        exception_handlers=_answering(settings),
         logging_config=None,
         openapi_config=None,
         request_max_body_size=chat.MAX_BODY,
@@ -117,8 +116,20 @@ def _chatting(
     ]
 
 
-def _consoles(settings: Settings, door: Authenticator, desk: Desk) -> list[HTTPRouteHandler]:
-    return console.routes(door, desk, secure=_secure(settings), simulated=settings.model.simulated)
+def _consoles(
+    settings: Settings, door: Authenticator, desk: Desk, database: Database, derived: Derived
+) -> list[HTTPRouteHandler]:
+    """The pages for people."""
+    secure = _secure(settings)
+    return [
+        *console.routes(door, desk, secure=secure, simulated=settings.model.simulated),
+        *sign_in_routes(settings, database, derived, door.sessions, secure=secure),
+    ]
+
+
+def _answering(settings: Settings) -> Any:
+    """Who says what went wrong."""
+    return {Exception: oidc.answer if settings.oidc.issuer else problems.answer}
 
 
 def _secure(settings: Settings) -> bool:

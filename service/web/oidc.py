@@ -3,11 +3,10 @@
 Refuses to lead anywhere but to the provider and to pages of the console.
 """
 
-from functools import partial
 from typing import Annotated, Any, Protocol
 from urllib.parse import parse_qsl
 
-from litestar import MediaType, Response, get
+from litestar import MediaType, Request, Response, get
 from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta, Struct, structs
@@ -15,12 +14,13 @@ from msgspec import Meta, Struct, structs
 from service.auth.credentials import one_cookie
 from service.auth.pending import COOKIE, LIFE, Answer
 from service.errors import InvalidRequest
-from service.web import session
+from service.web import problems, session
 from service.web.desk import Asking
 from service.web.parameters import read
 from service.web.plain_page import HEADERS, page, refused
 from telemetry.recorder import microseconds
 
+CONSOLE = "/console"
 START = "/console/oidc/start"
 CALLBACK = "/console/oidc/callback"
 HERE = "/console/oidc/"
@@ -51,11 +51,17 @@ class Wish(Struct, frozen=True, kw_only=True):
     )
 
 
+def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """What went wrong, anywhere: a page of the console leads a browser to the provider."""
+    if f"{request.url.path}/".startswith(f"{CONSOLE}/"):
+        return refused(request, error, START)
+    return problems.answer(request, error)
+
+
 def routes(sign_in: Signing, *, secure: bool) -> list[HTTPRouteHandler]:
     """The two routes; `secure` keeps their cookies to TLS."""
-    apart: Any = {Exception: partial(refused, again=START)}
 
-    @get(START, include_in_schema=False, exception_handlers=apart)
+    @get(START, include_in_schema=False)
     async def start(request: Asking) -> Response[str]:
         wish = read(Wish, request.scope["query_string"])
         url, sealed = await sign_in.start(wish.to)
@@ -64,7 +70,7 @@ def routes(sign_in: Signing, *, secure: bool) -> list[HTTPRouteHandler]:
         led.set_cookie(_cookie(sealed, LIFE, secure=secure))
         return led
 
-    @get(CALLBACK, include_in_schema=False, exception_handlers=apart)
+    @get(CALLBACK, include_in_schema=False)
     async def callback(request: Asking) -> Response[str]:
         sealed = one_cookie(session.credentials_of(request).cookie, COOKIE)
         token, to = await sign_in.finish(_answer(request.scope["query_string"]), sealed, microseconds())

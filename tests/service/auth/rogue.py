@@ -16,7 +16,8 @@ class Rogue(ThreadingHTTPServer):
     """Serves discovery, keys and tokens.
 
     `discovery` is laid over what it says of itself, `keys` are those of the JWK Set, `token` is what a code
-    gives, `reply` a whole answer in its place; `posted` are the forms that came, `asked` the paths.
+    gives, `reply` a whole answer in its place, which `leads` elsewhere; `posted` are the forms, `asked` the
+    paths.
     """
 
     daemon_threads = False  # so that server_close() waits for them
@@ -26,7 +27,7 @@ class Rogue(ThreadingHTTPServer):
         self.issuer = f"http://127.0.0.1:{self.server_address[1]}"
         self.discovery: dict[str, Any] = {}
         self.keys: list[Any] = [mint.jwk for mint in mints]
-        self.token, self.reply = "", None
+        self.token, self.reply, self.leads = "", None, ""
         self.posted: list[dict[str, str]] = []
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
@@ -46,6 +47,8 @@ class Rogue(ThreadingHTTPServer):
         """Status and body of a GET."""
         if path == "/.well-known/openid-configuration":
             return 200, self.described
+        if path == self.leads:
+            return 200, {"access_token": "opaque", "token_type": "Bearer", "id_token": self.token}
         return (200, {"keys": self.keys}) if path == "/keys" else (404, {})
 
     def tokens(self) -> tuple[int, Any]:
@@ -82,7 +85,13 @@ class _Answer(BaseHTTPRequestHandler):
     def _send(self, status: int, body: Any) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
+        if isinstance(body, bytes):
+            self.send_header("Content-Type", "text/html")
+        if isinstance(body, str):
+            self.send_header("Location", body)
         self.send_header("Content-Length", str(len(data)))
+        if self.server.leads and self.path == "/token":
+            self.send_header("Location", self.server.issuer + self.server.leads)
         self.end_headers()
         self.wfile.write(data)
 

@@ -277,6 +277,13 @@ async def test_a_token_endpoint_that_is_of_no_use_is_the_providers_fault(house, 
     assert await house.refusal(UpstreamUnreachable) == AWAY
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_token_endpoint_that_leads_elsewhere_is_not_followed(house, rogue, status):
+    rogue.reply, rogue.leads = (status, {}), "/elsewhere"
+    assert await house.refusal(UpstreamUnreachable) == AWAY
+    assert "/elsewhere" not in rogue.asked
+
+
 async def test_a_code_that_the_provider_does_not_take_is_the_callers(house, rogue):
     rogue.reply = 400, {"error": "invalid_grant"}
     assert await house.refusal() == CODE

@@ -261,6 +261,20 @@ async def test_a_key_that_is_revoked_lets_nobody_in(one, two, head):
         await one.keys.identify(told["key"])
 
 
+async def test_a_key_that_is_revoked_stays_out_though_nobody_can_look(one, head):
+    revoked, other = [
+        (await one.client.post(KEYS, json={"user": user, "role": "CFO"}, headers=head)).json()
+        for user in ("kim", "lee")
+    ]
+    for each in (revoked, other):
+        await one.keys.identify(each["key"])
+    await one.client.delete(f"{KEYS}/{revoked['id']}", headers=head)
+    await one.database.close()
+    assert (await one.keys.identify(other["key"])).stale
+    with pytest.raises(DatabaseError):
+        await one.keys.identify(revoked["key"])
+
+
 @pytest.mark.parametrize("role", ["AUDITOR", "CFO", "AUDITEE"])
 @pytest.mark.parametrize(
     ("method", "path"),
