@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 from msgspec import Struct, field
 
-from service.agent.approving import Approvers, Nobody
+from service.agent.approval.approving import Approvers, Nobody
 from service.agent.choice import Choice
 from service.agent.cost import WINDOW, Prices
-from service.agent.guard import Guards
 from service.agent.model import Model
+from service.agent.upstream.guard import Guards
 from service.tools import Errand, Tool
 from telemetry.record import Caller
 

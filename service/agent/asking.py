@@ -7,12 +7,12 @@ from functools import partial
 
 from msgspec import structs
 
-from service.agent import patience, worst
+from service.agent import worst
 from service.agent.agent import Agent
 from service.agent.channel import Channel
+from service.agent.conversation.history import without_thinking
 from service.agent.events import Began, Text, Thought
 from service.agent.granted import Allowing
-from service.agent.history import without_thinking
 from service.agent.model import (
     Answering,
     ContentBegan,
@@ -24,7 +24,8 @@ from service.agent.model import (
     TextPiece,
     ThinkingPiece,
 )
-from service.agent.patience import Chances
+from service.agent.upstream import patience
+from service.agent.upstream.patience import Chances
 from service.errors import BudgetSpent, TokensSpent, UpstreamError
 from telemetry import names
 from telemetry.recorder import OpenModelCall, OpenTurn

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import msgspec
 
-from service.agent.history import text_of
+from service.agent.conversation.history import text_of
 from service.agent.hold import Message
 from service.errors import UpstreamFailed
 from service.tools import foreign

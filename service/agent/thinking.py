@@ -3,8 +3,8 @@
 Refuses what the model would refuse, by the field's name, before anything is spent.
 """
 
-from service.agent import abilities
 from service.agent.model import Thinking
+from service.agent.upstream import abilities
 from service.errors import InvalidRequest
 from telemetry.failure import FieldError
 

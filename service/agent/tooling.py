@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from service.agent.agent import Offered
-from service.agent.approving import Approving, Nobody, Wanted
+from service.agent.approval.approving import Approving, Nobody, Wanted
 from service.agent.channel import Channel
 from service.agent.events import ToolEnded, ToolStarted
 from service.agent.framing import Frame

@@ -5,35 +5,32 @@ Refuses to end twice: the first reason wins, and a second cancel cannot break in
 
 import asyncio
 import traceback
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from logging import ERROR
-from typing import Any, Protocol, cast
+from typing import cast
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from service.agent import attached, counting, structure, thinking, worst
-from service.agent.agent import Agent, Offered
-from service.agent.approving import Approvers
-from service.agent.attached import Attached
+from service.agent import structure
+from service.agent.admission import Admission
+from service.agent.agent import Agent
+from service.agent.approval.approving import Approvers
+from service.agent.asked import Ask
 from service.agent.channel import Channel
-from service.agent.framing import Frame, instructed
-from service.agent.granted import Ceiling, Gate, Grant
-from service.agent.hold import Hold, Settlement
+from service.agent.conversation.memory import Memory
+from service.agent.conversation.remembering import remembered
+from service.agent.granted import Gate
+from service.agent.hold import Settlement
 from service.agent.keeping import Keeping, Unkept
 from service.agent.loop import converse
-from service.agent.memory import Memory, Talk, Topic
-from service.agent.model import Prompt, Thinking
 from service.agent.places import Places
 from service.agent.resuming import Resuming
 from service.agent.running import RunningTurn
-from service.agent.tooling import Means
-from service.errors import RateLimited, Refusal, ShutDown, ShuttingDown, TurnTimeout
-from service.limits.need import Need
+from service.errors import Refusal, ShutDown, ShuttingDown, TurnTimeout
 from telemetry import log, names
 from telemetry.failure import words_of
-from telemetry.record import Caller, Decision, RateLimit, TurnRecord
+from telemetry.record import Caller, RateLimit, TurnRecord
 from telemetry.recorder import OpenTurn, Recorder
 
 END_SECONDS, SLICE = 0.6, 0.05
@@ -41,57 +38,6 @@ END_SECONDS, SLICE = 0.6, 0.05
 is kept from the processor does not take its own lateness for theirs."""
 LEAD, LEAD_EACH = 0.2, 0.005
 """Seconds before the grace ends at which turns are ended, and more for each: all are told by its end."""
-
-
-class Question(Struct, frozen=True, kw_only=True):
-    """What a caller asks, decoded and valid; `model` is empty where it names none."""
-
-    message: str
-    conversation_id: str
-    model: str
-    max_tokens: int
-    streamed: bool
-    continues: bool = False
-    """Whether the caller named the conversation, so that it may be there."""
-    schema: Mapping[str, Any] | None = None
-    """The JSON schema that the answer has to fit, looked through."""
-    attachments: tuple[Attached, ...] = ()
-    thinking: Thinking | None = None
-    """None: nobody is shown what the model thinks."""
-
-
-class Ask(Protocol):
-    """A request, before anything of it is believed."""
-
-    turn_id: str
-    route: str
-    client_request_id: str | None
-    address: str
-    """Where it comes from."""
-    whom: str
-    """Who seems to ask: orders those who wait for a place."""
-    heavy: bool
-    """Whether to look at the question takes long enough to be done in a thread."""
-
-    async def caller(self) -> Caller:
-        """Who asks; raises Unauthenticated, Forbidden or DatabaseError."""
-        ...
-
-    def question(self) -> Question:
-        """What is asked; raises the Refusal that fits."""
-        ...
-
-    def claim(self, caller: Caller) -> "Claim | None":
-        """The turn's hold on the request's Idempotency-Key; None where it has none."""
-        ...
-
-
-class Claim(Hold, Protocol):
-    """A hold on an Idempotency-Key."""
-
-    async def take(self) -> None:
-        """Hold it; raises Conflict, IdempotencyMismatch or DatabaseError."""
-        ...
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -125,6 +71,7 @@ class Turns:
         self._recorder, self._gate, self._agent, self._terms = recorder, gate, agent, terms
         self._keeping: Keeping = keeping or Unkept()
         self.memory, self._settlement = memory, Settlement()
+        self._admission = Admission(gate, agent, memory, self._keeping, terms.system)
         self._running: dict[asyncio.Task[None], RunningTurn] = {}
         self.resuming = Resuming()
         self.places = Places(terms.places)
@@ -242,117 +189,15 @@ class Turns:
             timer.cancel()
 
     async def _converse(self, running: RunningTurn, turn: OpenTurn, ask: Ask) -> None:
-        prompt, means = await self._admit(running, turn, ask)
+        prompt, means = await self._admission.admit(running, turn, ask)
         running.shows_thinking = prompt.thinking is not None
         answered = await converse(self._agent, turn, prompt, running.channel, means)
         if prompt.schema is not None:
             running.structured = await structure.fit(prompt.schema, answered, turn.stop_reason)
-        running.said = running.asked, *answered
-
-    async def _admit(self, running: RunningTurn, turn: OpenTurn, ask: Ask) -> tuple[Prompt, Means]:
-        """Everything that may refuse a turn, in the contract's order."""
-        await self._knock(turn, ask.address)
-        caller = await ask.caller()
-        turn.identified(caller)
-        asked = await asyncio.to_thread(ask.question) if ask.heavy else ask.question()
-        question = self._chosen(caller, asked)
-        turn.asked(
-            conversation_id=question.conversation_id,
-            model=question.model,
-            query=question.message,
-            streamed=question.streamed,
-            attachments=tuple(each.fact for each in question.attachments),
-        )
-        running.asked = attached.remembered(question.message, question.attachments)
-        self._agent.choice.require(caller.role, question.model)
-        thinking.require(question.thinking, question.model, question.max_tokens)
-        talk = await self._hold(running, ask, caller, question)
-        offered = self._agent.tools.offered_to(caller)
-        fitted = talk.continued(self._prompt(question, offered))
-        prompt = fitted.prompt
-        turn.remembered(fitted.history if question.continues else None)
-        prompt = await self._counted(turn, caller, prompt)
-        grant = await self._limit(running, turn, caller, prompt)
-        turn.admitted()
-        self._keeping.require(ask.turn_id)
-        approving = self._agent.approvers.of_turn(turn, self._terms.deadline)
-        return prompt, self._means(turn, Means(offered, grant, caller, approving))
-
-    def _means(self, turn: OpenTurn, means: Means) -> Means:
-        """The same within what one turn may cost and call."""
-        agent, conversation = self._agent, turn.opening.conversation_id or ""
-        allowing = Ceiling(means.allowing, agent.turn_micros())
-        frame = Frame(conversation)
-        return structs.replace(means, allowing=allowing, frame=frame, max_calls=agent.max_calls)
-
-    def _chosen(self, caller: Caller, question: Question) -> Question:
-        """The question with the model that is asked, whether it names one or not."""
-        model = self._agent.choice.preferred(caller.role, question.model)
-        return structs.replace(question, model=model)
-
-    async def _hold(self, running: RunningTurn, ask: Ask, caller: Caller, question: Question) -> Talk:
-        """Take what the turn needs for itself alone, the last of it its conversation."""
-        if claim := ask.claim(caller):
-            running.holds.append(claim)  # before it is taken: a turn that is cancelled meanwhile lets go too
-            await claim.take()
-        talk = Talk(self.memory, _topic(caller, question, self._agent.window(question.model)), ask.turn_id)
-        running.holds.append(talk)
-        await talk.take()
-        return talk
-
-    async def _knock(self, turn: OpenTurn, address: str) -> None:
-        """The only limit that needs no name, so that it can stand before the question who asks."""
-        limit = await self._gate.knock(address)
-        turn.decided(limit)
-        if limit and limit.decision is Decision.DENIED:
-            raise RateLimited(limit)
-
-    async def _counted(self, turn: OpenTurn, caller: Caller, prompt: Prompt) -> Prompt:
-        """A large prompt with its tokens counted; not for a caller who is about to be refused anyway."""
-        standing = await self._gate.peek(caller) if counting.wanted(self._agent, prompt) else None
-        refused = standing is not None and not standing.remaining
-        return prompt if refused else await counting.measure(self._agent, turn, prompt)
-
-    async def _limit(self, running: RunningTurn, turn: OpenTurn, caller: Caller, prompt: Prompt) -> Grant:
-        def weigh() -> Need:
-            others = self._agent.instead_of(prompt.model, caller)
-            return worst.of_turn(prompt, self._agent.prices, self._agent.max_rounds, others)
-
-        opening = turn.opening
-        running.grant = await self._gate.admit(
-            caller, opening.turn_id, opening.opened_at, prompt.model, weigh
-        )
-        turn.decided(running.grant.limit)
-        turn.reserved(running.grant.reserved)
-        if running.grant.refusal:
-            raise running.grant.refusal
-        return running.grant
-
-    def _prompt(self, question: Question, offered: Offered) -> Prompt:
-        return Prompt(
-            model=question.model,
-            system=instructed(self._terms.system) if offered.definitions else self._terms.system,
-            messages=(attached.asking(question.message, question.attachments),),
-            tools=offered.definitions,
-            max_tokens=question.max_tokens,
-            schema=question.schema,
-            attached_tokens=sum(each.tokens for each in question.attachments),
-            thinking=question.thinking,
-        )
+        running.said = running.asked, *remembered(answered, means.tools)
 
 
 def _say_unrecorded(ask: Ask, error: BaseException) -> None:
     """The line in place of a record that could not be built."""
     stack = "".join(traceback.format_exception(error))
     log.say(names.REQUEST_FAILED, ERROR, route=ask.route, error=words_of(error), stack=stack)
-
-
-def _topic(caller: Caller, question: Question, window: int) -> Topic:
-    return Topic(
-        user_id=caller.user_id,
-        conversation_id=question.conversation_id,
-        message=question.message,
-        model=question.model,
-        named=question.continues,
-        window=window,
-    )

@@ -9,8 +9,8 @@ from functools import partial
 from msgspec import Struct
 
 from config.settings import Settings
-from service.agent.guard import Guards
 from service.agent.model import Model
+from service.agent.upstream.guard import Guards
 from service.audit.sink import AuditSink
 from service.errors import DatabaseError
 from service.limits import Gate

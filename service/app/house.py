@@ -15,18 +15,18 @@ from msgspec import Struct
 from config import Loaded, SettingsError
 from config.secret import Secret
 from config.settings import Settings
-from service.agent import meters as guards_meters
 from service.agent.agent import Agent
-from service.agent.approvals import Approvals
+from service.agent.approval.approvals import Approvals
 from service.agent.choice import Choice
+from service.agent.conversation.leases import Leases
+from service.agent.conversation.memory import Memory
 from service.agent.cost import TABLE, Prices, PricesError
-from service.agent.guard import Guards
 from service.agent.keeping import Keeping
-from service.agent.leases import Leases
-from service.agent.memory import Memory
 from service.agent.model import Model
-from service.agent.provided import provider
 from service.agent.turns import Terms, Turns
+from service.agent.upstream import meters as guards_meters
+from service.agent.upstream.guard import Guards
+from service.agent.upstream.provided import provider
 from service.app import records
 from service.app.asked import Kept
 from service.app.checks import Kit, build_checks, model_watch

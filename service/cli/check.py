@@ -18,8 +18,8 @@ from msgspec import Struct
 
 from config import Loaded, SettingsError, load
 from config.settings import PROVIDER, Settings
-from service.agent.anthropic import BASE_URL
-from service.agent.provided import provider
+from service.agent.upstream.anthropic import BASE_URL
+from service.agent.upstream.provided import provider
 from service.audit.journal import volume
 from service.audit.signing import configured_signer
 from service.cli import reach

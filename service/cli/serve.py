@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from config import Loaded, SettingsError, load
 from config.secret import Secret
 from config.settings import PROVIDER, Settings
-from service.agent.provided import provider
+from service.agent.upstream.provided import provider
 from service.audit.signing import configured_signer
 from service.cli import keys, state
 from service.tools.mcp.file import read_servers
@@ -86,7 +86,7 @@ def _share(workers: int, loaded: Loaded, read: "Read") -> int:
     log.start(settings)
     providers.choose_propagators()
     from service import server  # noqa: PLC0415 - costs a second that other commands need not spend
-    from service.agent import anthropic  # noqa: PLC0415 - as above
+    from service.agent.upstream import anthropic  # noqa: PLC0415 - as above
     from service.app.reload import change  # noqa: PLC0415 - as above
 
     if settings.model.provider == PROVIDER:

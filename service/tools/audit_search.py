@@ -92,6 +92,7 @@ def build(search: Search, clock: Clock = read_clock) -> Tool:
         arguments=Arguments,
         run=partial(_run, search, clock),
         roles=ROLES,
+        remembered=False,
     )
 
 

@@ -54,6 +54,7 @@ class Tool(Struct, frozen=True, kw_only=True):
         approvers: Roles of which one has to say it; none: the caller of the turn does.
         alone: Whether it may not run beside others of the same round; None: where it has effects.
         limit: Calls of one user within the window of limits; AGENT_RATE_LIMIT_TOOLS wins over it.
+        remembered: Whether the conversation keeps what it gave, for later turns.
         source: Where it comes from: `built_in`, the name of a plug-in, or of an MCP server.
     """
 
@@ -68,6 +69,7 @@ class Tool(Struct, frozen=True, kw_only=True):
     approvers: frozenset[str] = frozenset()
     alone: bool | None = None
     limit: int | None = None
+    remembered: bool = True
     source: str = BUILT_IN
 
     def __post_init__(self) -> None:

@@ -16,6 +16,9 @@ from service.tools.period import KNOWN, Clock, bounds, read_clock
 from service.tools.tool import Errand, Tool
 
 NAME = "usage_report"
+ROLES = frozenset({"AUDIT_HEAD", "CFO", "CXO_TEAM"})
+"""Who may see everybody's numbers, as service/auth/permissions.py has it; others would pay for its
+description in every prompt."""
 MOST = 40
 """Rows of one answer."""
 LONGEST_KEY = 100
@@ -64,6 +67,7 @@ def build(report: Report, clock: Clock = read_clock) -> Tool:
         ),
         arguments=Arguments,
         run=partial(_run, report, clock),
+        roles=ROLES,
     )
 
 

@@ -13,7 +13,7 @@ from litestar.params import PathParameter
 from msgspec import Meta, Struct
 from opentelemetry import trace
 
-from service.agent.approving import Verdict
+from service.agent.approval.approving import Verdict
 from service.audit.deed import Doer
 from service.auth.permissions import Action
 from service.store.approvals import Key, Waiting
@@ -31,7 +31,7 @@ Id = Annotated[str, PathParameter(max_length=256)]
 
 
 class Deciding(Protocol):
-    """Where calls wait and are decided; see `service.agent.approving.Approvers`."""
+    """Where calls wait and are decided; see `service.agent.approval.approving.Approvers`."""
 
     async def open_to(self, caller: Caller) -> Sequence[Waiting]:
         """What a caller may decide now."""

@@ -13,11 +13,11 @@ from msgspec import Meta, Struct
 
 from config.settings import Settings
 from service.agent import structure
-from service.agent.abilities import LEAST_BUDGET
-from service.agent.attached import Attached
+from service.agent.asked import Question
+from service.agent.conversation.attached import Attached
 from service.agent.model import Thinking
 from service.agent.structure import Unfit
-from service.agent.turns import Question
+from service.agent.upstream.abilities import LEAST_BUDGET
 from service.auth.credentials import Credentials
 from service.errors import InvalidRequest, ServiceError, UnsupportedMediaType
 from service.web import attachments, fields

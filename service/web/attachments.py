@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from service.agent.attached import PDF, Attached
+from service.agent.conversation.attached import PDF, Attached
 from telemetry.failure import FieldError
 from telemetry.record import Attachment
 

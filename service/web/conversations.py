@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import PathParameter
 from msgspec import Meta, Struct
 
-from service.agent import history
+from service.agent.conversation import history
 from service.auth.permissions import Action
 from service.errors import InvalidRequest, UnsupportedMediaType
 from service.store.conversations import LAST, KeptConversation, KeptTurn

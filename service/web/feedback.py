@@ -34,6 +34,8 @@ COUNTS = "/api/v1/feedback"
 PAUSES = (0.05, 0.1, 0.2, 0.4)
 """Seconds between looks for a turn that ended just now, until its row is written."""
 
+RATINGS = ("up", "down")
+
 Id = Annotated[str, PathParameter(max_length=256)]
 
 _given = metrics.get_meter(names.SCOPE).create_counter(
@@ -103,7 +105,9 @@ class FeedbackReport(Struct, frozen=True, kw_only=True):
 
 
 def routes(opinions: Opinions, desk: Desk) -> list[HTTPRouteHandler]:
-    """The four routes."""
+    """The four routes; a rating that nobody gave yet is counted as none."""
+    for rating in RATINGS:
+        _given.add(0, {"rating": rating})
 
     @get(PATH)
     async def shown(request: Asking, turn_id: Id) -> FeedbackTold:

@@ -10,10 +10,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from service.agent.anthropic import AnthropicModel
 from service.agent.model import ContentBegan, Model, TextPiece, ToolUse
-from service.agent.scripted import Pause, ScriptedModel, begin, say, use
-from service.agent.silence import Times
+from service.agent.upstream.anthropic import AnthropicModel
+from service.agent.upstream.scripted import Pause, ScriptedModel, begin, say, use
+from service.agent.upstream.silence import Times
 from service.errors import UpstreamFailed, UpstreamOverloaded, UpstreamRateLimited, UpstreamUnreachable
 from service.simulator import build
 from tests.harness.completions_api import CompletionsApi

@@ -7,7 +7,7 @@ import pytest
 
 from service.agent import structure
 from service.agent.model import Answering, ContentBegan, Counted, Prompt, TextPiece
-from service.agent.silence import Times
+from service.agent.upstream.silence import Times
 from service.errors import (
     ClientGone,
     UpstreamError,

@@ -11,14 +11,16 @@ from typing import Any
 from msgspec import Struct, structs
 
 from service.agent.agent import Agent
+from service.agent.asked import Question
+from service.agent.conversation.leases import Leases
+from service.agent.conversation.memory import Memory
 from service.agent.cost import Prices
 from service.agent.events import Event
-from service.agent.guard import Guards
 from service.agent.hold import Answer
-from service.agent.memory import Memory
 from service.agent.model import Model
 from service.agent.running import RunningTurn
-from service.agent.turns import Question, Terms, Turns
+from service.agent.turns import Terms, Turns
+from service.agent.upstream.guard import Guards
 from service.errors import NotFound, RateLimited, ToolLimited, ToolUnknown, ending_of
 from service.limits.need import Need
 from service.store.conversations import KeptTurn
@@ -258,13 +260,22 @@ class TurnHouse:
             seconds,
             count_above=above,
         )
+        self.gate, self._leases = gate or FakeGate(), Leases()
+        self._terms = Terms(system="be brief", **{"deadline": 30.0, "grace": 0.0, **terms})
+        self.equip()
+
+    def equip(self, leases: Leases | None = None, **changes: Any) -> "TurnHouse":
+        """Change the agent, or the leases of conversations; turns from now on are with what there is then."""
+        self._leases = leases or self._leases
+        self.agent = structs.replace(self.agent, **changes)
         self.turns = Turns(
             Recorder(guard([("memory", self.sink)]), ending_of),
-            gate or FakeGate(),
+            self.gate,
             self.agent,
-            Terms(system="be brief", **{"deadline": 30.0, "grace": 0.0, **terms}),
-            Memory(self.conversations, microseconds),
+            self._terms,
+            Memory(self.conversations, microseconds, self._leases),
         )
+        return self
 
     @property
     def records(self) -> list[TurnRecord]:

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from service.agent.anthropic import AnthropicModel
 from service.agent.model import Piece, Prompt, Reply
+from service.agent.upstream.anthropic import AnthropicModel
 from service.errors import UpstreamError
 from tests.upstream import serve
 

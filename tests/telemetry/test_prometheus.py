@@ -17,7 +17,8 @@ metrics.set_meter_provider(provider)
 from telemetry import log, sink
 from telemetry.sinks.metrics import MetricSink
 from config.settings import Settings
-import service.agent.meters, service.audit.ledger, service.limits.meters, service.limits.budget.meters
+import service.agent.upstream.meters, service.audit.ledger
+import service.limits.meters, service.limits.budget.meters
 import service.audit.checkpoints, service.audit.verdict, service.workers, service.web.feedback
 import service.tools.mcp.meters
 MetricSink(Settings())

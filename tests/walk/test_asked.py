@@ -68,16 +68,22 @@ def test_who_may_not_see_content_asks_and_leaves_no_look(house):
     assert len(house.service.sql(LOOKS)) == before
 
 
-@pytest.mark.parametrize("role", ["AUDITEE", "CFO"])
-def test_others_are_not_offered_it(house, role):
-    assert house.asked(role, "audit_search, please")["toolsCalled"] == []
+@pytest.mark.parametrize(
+    ("role", "tool"),
+    [
+        ("AUDITEE", "audit_search"),
+        ("CFO", "audit_search"),
+        ("AUDITEE", "usage_report"),
+    ],
+)
+def test_others_are_not_offered_them(house, role, tool):
+    assert house.asked(role, f"{tool}, please")["toolsCalled"] == []
 
 
-def test_everybody_asks_for_his_own_sums_and_who_may_for_those_of_all(house):
-    for role, whose in (("AUDITEE", "the caller's own"), ("CFO", "everybody's")):
-        answer = house.asked(role, "usage_report, please")
-        assert answer["toolsCalled"] == ["usage_report"]
-        assert whose in answer["response"]
+def test_who_may_asks_for_the_sums_of_all(house):
+    answer = house.asked("CFO", "usage_report, please")
+    assert answer["toolsCalled"] == ["usage_report"]
+    assert "everybody's" in answer["response"]
 
 
 def test_pages_are_fetched_only_where_a_setting_says_so(house, start_service):

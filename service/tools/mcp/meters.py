@@ -4,21 +4,27 @@ Refuses a series of a server that the file does not name.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 from weakref import WeakSet
 
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
+from service.tools.mcp.link import Link
 from telemetry import names
 
-if TYPE_CHECKING:
-    from service.tools.mcp.servers import Servers
 
-_watched: "WeakSet[Servers]" = WeakSet()
+class Servers(Protocol):
+    """The servers of a file."""
+
+    links: tuple[Link, ...]
+    """One to each."""
 
 
-def watch(servers: "Servers") -> None:
+_watched: WeakSet[Servers] = WeakSet()
+
+
+def watch(servers: Servers) -> None:
     """Tell of these as long as they are there."""
     _watched.add(servers)
 

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from service.agent.scripted import ScriptedModel, say
+from service.agent.upstream.scripted import ScriptedModel, say
 from service.errors import DatabaseError, Forbidden, InvalidRequest, Unauthenticated
 from telemetry.failure import Code, FieldError
 from telemetry.record import Decision, Outcome, Reserved

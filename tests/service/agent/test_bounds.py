@@ -1,11 +1,10 @@
 """How often one turn may call tools, and what it may cost."""
 
 import pytest
-from msgspec import structs
 
 from service.agent.granted import Ceiling
 from service.agent.model import ToolUse
-from service.agent.scripted import ScriptedModel, say, use
+from service.agent.upstream.scripted import ScriptedModel, say, use
 from service.errors import BudgetSpent
 from telemetry.failure import Code
 from telemetry.record import Outcome, ToolOutcome
@@ -16,17 +15,12 @@ async def echo(_):
     return "again"
 
 
-def bounded(house, **bounds):
-    house.turns._agent = structs.replace(house.agent, **bounds)
-    return house
-
-
 async def test_calls_beyond_the_bound_are_denied_and_told_so():
     rounds = [
         use(*(ToolUse(f"c{n}", "echo", {}) for n in numbers)) for numbers in (range(2), range(2, 5), (5,))
     ]
     model, tools = ScriptedModel(*rounds, say("done")), FakeTools(echo=echo)
-    _, record = await bounded(TurnHouse(model, tools), max_calls=4).whole()
+    _, record = await TurnHouse(model, tools).equip(max_calls=4).whole()
     assert len(tools.ran) == 4
     finished, denied = ToolOutcome.FINISHED, ToolOutcome.DENIED
     assert [call.outcome for call in record.tool_calls] == [*[finished] * 4, denied, denied]
@@ -39,7 +33,7 @@ async def test_calls_beyond_the_bound_are_denied_and_told_so():
 
 async def test_calls_of_tools_that_are_not_there_count_too():
     model = ScriptedModel(use(*(ToolUse(f"c{n}", "nope", {}) for n in range(3))), say("done"))
-    _, record = await bounded(TurnHouse(model), max_calls=2).whole()
+    _, record = await TurnHouse(model).equip(max_calls=2).whole()
     failed, denied = ToolOutcome.FAILED, ToolOutcome.DENIED
     assert [call.outcome for call in record.tool_calls] == [failed, failed, denied]
 
@@ -48,7 +42,7 @@ async def test_calls_of_tools_that_are_not_there_count_too():
 async def test_a_turn_is_not_asked_further_where_that_might_cost_more_than_one_may(most, calls):
     gate, tools = FakeGate(), FakeTools(echo=echo)
     model = ScriptedModel(use(ToolUse("1", "echo", {})), say("done"))
-    house = bounded(TurnHouse(model, tools, gate=gate), turn_micros=lambda: most)
+    house = TurnHouse(model, tools, gate=gate).equip(turn_micros=lambda: most)
     _, record = await house.whole()
     assert len(model.prompts) == calls
     if calls == 1:

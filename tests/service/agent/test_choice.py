@@ -2,7 +2,7 @@ import pytest
 from msgspec import structs
 
 from service.agent.choice import Choice
-from service.agent.scripted import ScriptedModel, say
+from service.agent.upstream.scripted import ScriptedModel, say
 from service.errors import Forbidden, UpstreamOverloaded
 from telemetry.failure import Category, Code
 from telemetry.record import Outcome
@@ -53,8 +53,7 @@ def test_what_the_settings_say_now_holds():
 def house(model, *mine, fallbacks=()):
     turned = TurnHouse(model, fallbacks=fallbacks)
     choice = Choice(QUESTION.model, lambda: {CALLER.role: mine})
-    turned.turns._agent = structs.replace(turned.agent, choice=choice)
-    return turned
+    return turned.equip(choice=choice)
 
 
 async def test_a_turn_with_another_model_is_refused_and_recorded_with_its_question():

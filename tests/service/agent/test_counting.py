@@ -6,9 +6,9 @@ import pytest
 from msgspec import structs
 
 from service.agent import worst
-from service.agent.anthropic import AnthropicModel
-from service.agent.guard import Guards
-from service.agent.scripted import ScriptedModel, say
+from service.agent.upstream.anthropic import AnthropicModel
+from service.agent.upstream.guard import Guards
+from service.agent.upstream.scripted import ScriptedModel, say
 from service.errors import UpstreamError, UpstreamFailed, UpstreamTimeout
 from service.simulator import build
 from telemetry.record import Outcome
@@ -129,7 +129,7 @@ async def test_what_is_no_count_is_one_of_our_errors(status, raw):
 
 
 async def test_a_count_that_takes_too_long_is_given_up(monkeypatch):
-    monkeypatch.setattr("service.agent.anthropic.COUNT_SECONDS", 0.05)
+    monkeypatch.setattr("service.agent.upstream.anthropic.COUNT_SECONDS", 0.05)
 
     async def silent(scope, receive, send):
         del receive, send

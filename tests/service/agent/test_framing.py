@@ -6,7 +6,7 @@ import pytest
 
 from service.agent.framing import Frame, instructed
 from service.agent.model import ToolUse
-from service.agent.scripted import ScriptedModel, say, use
+from service.agent.upstream.scripted import ScriptedModel, say, use
 from tests.harness.agent import QUESTION, FakeAsk, FakeTools, TurnHouse
 
 CONVERSATION = QUESTION.conversation_id

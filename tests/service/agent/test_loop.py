@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
+from service.agent.conversation.history import decode
 from service.agent.events import Began, Text, ToolEnded, ToolStarted
 from service.agent.framing import Frame, instructed
-from service.agent.history import decode
 from service.agent.model import ContentBegan, Reply, TextPiece, ToolUse
-from service.agent.scripted import ScriptedModel, begin, say, use
+from service.agent.upstream.scripted import ScriptedModel, begin, say, use
 from service.errors import BudgetSpent, TokensSpent, ToolBroken, ToolFailed, ToolLimited
 from service.web.problems import STATUS
 from telemetry.failure import Category, Code

@@ -8,7 +8,7 @@ from msgspec import structs
 from service.agent.events import Began, Text
 from service.agent.model import ContentBegan, TextPiece
 from service.agent.resuming import TURN, Resuming
-from service.agent.scripted import Pause, ScriptedModel, begin, say
+from service.agent.upstream.scripted import Pause, ScriptedModel, begin, say
 from service.errors import NotFound, UpstreamFailed
 from telemetry.record import Caller, Outcome
 from tests.harness.agent import CALLER, QUESTION, FakeAsk, TurnHouse, hear_all

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 import pytest
 from msgspec import structs
 
-from service.agent.anthropic import AnthropicModel
+from service.agent.upstream.anthropic import AnthropicModel
 from service.simulator import build
 from tests.harness.agent import QUESTION, FakeAsk, TurnHouse
 from tests.upstream import serve

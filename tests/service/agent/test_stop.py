@@ -8,7 +8,7 @@ import pytest
 from service.agent import turns
 from service.agent.events import Text
 from service.agent.model import ContentBegan, TextPiece
-from service.agent.scripted import Pause, ScriptedModel, begin, say
+from service.agent.upstream.scripted import Pause, ScriptedModel, begin, say
 from telemetry.failure import Code
 from telemetry.record import Outcome
 from tests.harness.agent import FakeAsk, TurnHouse, hear_all

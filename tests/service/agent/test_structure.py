@@ -2,7 +2,8 @@
 
 import pytest
 
-from service.agent import dialect, structure
+from service.agent import structure
+from service.agent.upstream import dialect
 from service.errors import UpstreamFailed
 from service.tools.foreign import Unfit
 

@@ -3,11 +3,11 @@
 import pytest
 from msgspec import structs
 
-from service.agent.anthropic import AnthropicModel
-from service.agent.caching import arguments
 from service.agent.events import Text, Thought, ToolEnded
 from service.agent.model import ContentBegan, Counted, Reply, TextPiece, Thinking, ThinkingPiece, ToolUse
-from service.agent.scripted import USAGE, ScriptedModel, begin, say
+from service.agent.upstream.anthropic import AnthropicModel
+from service.agent.upstream.caching import arguments
+from service.agent.upstream.scripted import USAGE, ScriptedModel, begin, say
 from service.audit.row import row_of
 from service.errors import InvalidRequest
 from service.simulator import build

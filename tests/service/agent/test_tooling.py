@@ -6,7 +6,7 @@ from msgspec import structs
 
 from service.agent.events import ToolEnded, ToolStarted
 from service.agent.model import ToolUse
-from service.agent.scripted import ScriptedModel, say, use
+from service.agent.upstream.scripted import ScriptedModel, say, use
 from service.errors import ToolFailed
 from service.tools import Registry, calculate
 from telemetry.failure import Code

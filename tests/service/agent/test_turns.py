@@ -7,7 +7,7 @@ import pytest
 from service.agent.channel import CAPACITY
 from service.agent.events import Began, Text
 from service.agent.model import ContentBegan, TextPiece, ToolUse
-from service.agent.scripted import Pause, ScriptedModel, begin, say, use
+from service.agent.upstream.scripted import Pause, ScriptedModel, begin, say, use
 from service.errors import (
     ServiceError,
     UpstreamOverloaded,

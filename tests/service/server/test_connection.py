@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from service.agent.scripted import ScriptedModel, say
+from service.agent.upstream.scripted import ScriptedModel, say
 from service.web.threshold import CROWDED
 from telemetry.failure import Code
 from tests.service.server.conftest import SOON

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from service.agent.abilities import MODELS
+from service.agent.upstream.abilities import MODELS
 from service.simulator.cache import Cache, least
 from service.simulator.error import ApiError
 from service.simulator.messages import Question

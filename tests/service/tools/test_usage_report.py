@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from config.settings import Settings
+from service.auth.permissions import GRANTS, Action
 from service.errors import ToolFailed
 from service.tools import usage_report
 from service.tools.registry import Registry
@@ -34,6 +35,10 @@ async def report(records, **arguments):
     return json.loads(
         await run(Registry([usage_report.build(records, lambda: NOW)]), "usage_report", arguments)
     )
+
+
+def test_it_is_for_those_who_may_see_everybodys_numbers():
+    assert {role for role, actions in GRANTS.items() if Action.USAGE_ALL in actions} == usage_report.ROLES
 
 
 async def test_arguments_are_the_routes_parameters():

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from config import Secret, Settings
-from service.agent.scripted import ScriptedModel, say
+from service.agent.upstream.scripted import ScriptedModel, say
 from service.app import Doors, Records, build_app, build_checks, build_door, build_sealing, model_watch
 from service.auth.derive import Derived
 from service.auth.keys import make_key

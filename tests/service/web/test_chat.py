@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from config.settings import Streams
 from service.agent.model import ContentBegan, TextPiece, ToolUse
-from service.agent.scripted import Pause, ScriptedModel, begin, say, use
+from service.agent.upstream.scripted import Pause, ScriptedModel, begin, say, use
 from service.errors import UpstreamFailed, UpstreamOverloaded, UpstreamRateLimited
 from telemetry.record import Decision, Outcome
 from tests.harness.agent import ALLOWED, FakeGate, FakeTools

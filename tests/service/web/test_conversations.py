@@ -4,7 +4,7 @@ import pytest
 
 from config import Secret
 from service.agent.model import ToolUse
-from service.agent.scripted import ScriptedModel, say, use
+from service.agent.upstream.scripted import ScriptedModel, say, use
 from service.auth.derive import Derived
 from service.auth.keys import make_key
 from service.store.keys import StoredKey

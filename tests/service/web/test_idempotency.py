@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from service.agent.model import ContentBegan, TextPiece
-from service.agent.scripted import Pause, ScriptedModel, begin, say
+from service.agent.upstream.scripted import Pause, ScriptedModel, begin, say
 from service.errors import UpstreamFailed
 from service.web import idempotency
 from telemetry.record import Decision

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from service.agent.places import Places
-from service.agent.scripted import Pause, ScriptedModel, begin, say
+from service.agent.upstream.scripted import Pause, ScriptedModel, begin, say
 from service.auth.credentials import Credentials
 from service.web.acquaintances import STRANGER, Acquaintances, whom_of
 from service.web.identity import Identity

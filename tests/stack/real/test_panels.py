@@ -30,7 +30,10 @@ ASKED = {
     for target in panel["targets"]
     if "expr" in target
 }
-EMPTY = {"Against the same hour last week B": "there is no week to look back on"}
+EMPTY = {
+    "Against the same hour last week B": "there is no week to look back on",
+    "MCP servers A": "no server is configured",
+}
 """Questions that have no answer here, and why."""
 COUNTERS = ("_total", "_bucket", "_sum", "_count")
 STEP, STEPS, NOW = "2m", 780, "25h"

@@ -14,7 +14,7 @@ import httpx
 
 from config.settings import Settings
 from service.agent.model import Hear, Piece, Prompt, Reply
-from service.agent.silence import Silence, Silent, Times
+from service.agent.upstream.silence import Silence, Silent, Times
 from service.errors import (
     UpstreamError,
     UpstreamFailed,

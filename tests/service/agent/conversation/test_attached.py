@@ -1,9 +1,10 @@
 from msgspec import structs
 
-from service.agent import attached, worst
-from service.agent.attached import Attached
+from service.agent import worst
+from service.agent.conversation import attached
+from service.agent.conversation.attached import Attached
 from service.agent.cost import Prices
-from service.agent.scripted import ScriptedModel, say
+from service.agent.upstream.scripted import ScriptedModel, say
 from telemetry.record import Attachment
 from tests.harness.agent import QUESTION, FakeAsk, FakeGate, TurnHouse
 
@@ -73,11 +74,9 @@ async def test_money_is_put_aside_for_what_they_show_and_not_for_their_bytes():
     assert PICTURE.tokens <= small - bare < PICTURE.tokens + 100
 
 
-def test_a_call_after_the_first_still_counts_them():
-    prompt = TurnHouse(ScriptedModel()).turns._prompt(ASKED, _Nothing())
+async def test_a_call_after_the_first_still_counts_them():
+    model = ScriptedModel(say("A cat."))
+    await TurnHouse(model).whole(FakeAsk(ASKED))
+    (prompt,) = model.prompts
     grown = structs.replace(prompt, messages=(*prompt.messages, {"role": "assistant", "content": "Hm."}))
     assert worst.of_call(grown, Prices.load()).tokens > PICTURE.tokens + PAPER.tokens
-
-
-class _Nothing:
-    definitions = ()

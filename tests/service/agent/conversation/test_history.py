@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.agent import history
+from service.agent.conversation import history
 from service.errors import DatabaseError
 from service.store.conversations import KeptTurn
 

@@ -3,7 +3,7 @@
 Refuses to make a failing API's load much more than it was: it would not come back under thrice of it.
 """
 
-from service.agent.breaker import Clock
+from service.agent.upstream.breaker import Clock
 
 SHARE = 0.1
 """Of a retry, for each call that is answered."""

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from service.agent import context, history
-from service.agent.context import Fitted
+from service.agent.conversation import context, history
+from service.agent.conversation.context import Fitted
+from service.agent.conversation.leases import BUSY_MS, RUNNING, Leases, Place
 from service.agent.hold import Answer
-from service.agent.leases import BUSY_MS, RUNNING, Leases, Place
 from service.agent.model import Prompt
 from service.errors import Conflict, DatabaseError
 from service.store.conversations import KeptTurn

@@ -5,17 +5,16 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from service.agent import hold, leases
-from service.agent.leases import Leases
-from service.agent.memory import Memory
+from service.agent import hold
+from service.agent.conversation import leases
+from service.agent.conversation.leases import Leases
 from service.agent.model import ContentBegan, TextPiece
-from service.agent.scripted import Pause, ScriptedModel, begin, say
+from service.agent.upstream.scripted import Pause, ScriptedModel, begin, say
 from service.errors import Conflict, DatabaseAway, DatabaseError, UpstreamOverloaded
 from telemetry.failure import Code
 from telemetry.record import Outcome
-from telemetry.recorder import microseconds
 from tests.harness.agent import FakeConversations, FakeGate, TurnHouse, hear_all
-from tests.service.agent.test_memory import AGAIN, asking, contents, kept
+from tests.service.agent.conversation.test_memory import AGAIN, asking, contents, kept
 
 PLACE = ("ann", AGAIN.conversation_id)
 
@@ -54,8 +53,7 @@ class Shared:
 
     def _house(self, model, **other):
         house = TurnHouse(model, conversations=self.conversations, gate=self.gate, **other)
-        house.turns.memory = Memory(self.conversations, microseconds, Leases(self.leases))
-        return house
+        return house.equip(Leases(self.leases))
 
 
 async def away(*_):

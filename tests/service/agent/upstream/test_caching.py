@@ -5,9 +5,9 @@ import copy
 import pytest
 from msgspec import structs
 
-from service.agent.abilities import MODELS
-from service.agent.caching import arguments, counted
 from service.agent.model import Prompt
+from service.agent.upstream.abilities import MODELS
+from service.agent.upstream.caching import arguments, counted
 
 TOOLS = ({"name": "a", "description": "x" * 40}, {"name": "b", "description": "y" * 40})
 LONG = "word " * 1_000

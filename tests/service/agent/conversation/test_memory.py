@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from service.agent import hold
 from service.agent.events import Text
 from service.agent.model import ContentBegan, TextPiece, ToolUse
-from service.agent.scripted import Pause, ScriptedModel, begin, say, use
+from service.agent.upstream.scripted import Pause, ScriptedModel, begin, say, use
 from service.errors import (
     Conflict,
     DatabaseAway,

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from service.agent.model import Answering, ContentBegan, Piece, Reply, TextPiece, ThinkingPiece, ToolUse
-from service.agent.tally import Tally
+from service.agent.upstream.tally import Tally
 from service.errors import UpstreamError, UpstreamFailed
 from telemetry.record import UsageSource
 

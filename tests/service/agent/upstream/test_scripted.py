@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.agent.model import Answering, ContentBegan, Counted, Prompt, TextPiece
-from service.agent.scripted import MODEL, RESPONSE_ID, USAGE, Pause, ScriptedModel, begin, say
+from service.agent.upstream.scripted import MODEL, RESPONSE_ID, USAGE, Pause, ScriptedModel, begin, say
 from service.errors import UpstreamOverloaded
 from telemetry.record import Usage, UsageSource
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from service.agent.silence import SLICES, Silence, Silent, Times
+from service.agent.upstream.silence import SLICES, Silence, Silent, Times
 
 SHORT = Times(first=0.2, between=0.2)
 

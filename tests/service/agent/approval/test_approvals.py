@@ -3,13 +3,12 @@
 import asyncio
 
 import pytest
-from msgspec import structs
 
-from service.agent.approvals import Approvals
-from service.agent.approving import Verdict
+from service.agent.approval.approvals import Approvals
+from service.agent.approval.approving import Verdict
 from service.agent.events import ApprovalAsked, ToolEnded
 from service.agent.model import ToolUse
-from service.agent.scripted import ScriptedModel, say, use
+from service.agent.upstream.scripted import ScriptedModel, say, use
 from service.audit.deed import Doer
 from service.errors import Conflict, DatabaseError, NotFound
 from service.seal.vault import Vault
@@ -54,8 +53,7 @@ def house(kept, seconds=PATIENCE, every=0.02, answers=()):
     approvals = Approvals(kept, microseconds, seconds, every=every)
     script = answers or (want(to="bob"), say("done"))
     model = ScriptedModel(*script)
-    made = TurnHouse(model, tools)
-    made.turns._agent = structs.replace(made.agent, approvers=approvals)
+    made = TurnHouse(model, tools).equip(approvers=approvals)
     made.tools, made.approvals, made.model = tools, approvals, model
     return made
 

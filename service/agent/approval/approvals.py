@@ -10,10 +10,10 @@ from functools import partial
 from logging import INFO
 from typing import Protocol
 
-from service.agent.approving import Verdict, Wanted
+from service.agent.approval.approving import Verdict, Wanted
+from service.agent.approval.lookout import EVERY, Lookout
 from service.agent.channel import Channel
 from service.agent.events import ApprovalAsked
-from service.agent.lookout import EVERY, Lookout
 from service.audit import approval
 from service.audit.deed import Doer
 from service.audit.row import AuditRow
@@ -178,7 +178,7 @@ class OfTurn:
         self._approvals, self._turn, self._seconds = approvals, turn, seconds
 
     async def ask(self, wanted: Wanted, channel: Channel, draft: OpenToolCall) -> None:
-        """Wait for a yes; see `service.agent.approving.Approving`."""
+        """Wait for a yes; see `service.agent.approval.approving.Approving`."""
         waiting = self._approvals.waiting(wanted, self._turn, self._seconds - self._turn.seconds)
         decided = await self._decided(waiting, wanted, channel)
         decision = ApprovalDecision(decided.decision) if decided else ApprovalDecision.UNASKED

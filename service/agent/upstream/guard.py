@@ -9,8 +9,8 @@ from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from logging import INFO, WARNING
 
-from service.agent.breaker import Breaker, Clock
-from service.agent.retries import Retries
+from service.agent.upstream.breaker import Breaker, Clock
+from service.agent.upstream.retries import Retries
 from service.errors import (
     SERVER_ERROR,
     UpstreamError,

@@ -8,9 +8,9 @@ from email.utils import format_datetime
 import pytest
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
-from service.agent.anthropic import AnthropicModel
 from service.agent.model import TextPiece
-from service.agent.translation import _retry_after_ms
+from service.agent.upstream.anthropic import AnthropicModel
+from service.agent.upstream.translation import _retry_after_ms
 from service.errors import UpstreamFailed, UpstreamRateLimited, UpstreamUnreachable
 from service.simulator import build
 from tests.harness.messages_api import TEXT, CannedApi, ask, block, end, prompt, start

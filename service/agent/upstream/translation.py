@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from anthropic import APIStatusError
 
-    from service.agent.draft import Draft
+    from service.agent.upstream.draft import Draft
 
 OK = 200
 TOO_MANY_REQUESTS = 429

@@ -5,9 +5,9 @@ from msgspec import structs
 
 from service.agent.cost import Prices
 from service.agent.events import Began, Text
-from service.agent.guard import Guards
 from service.agent.model import ContentBegan, ToolUse
-from service.agent.scripted import USAGE, ScriptedModel, begin, say, use
+from service.agent.upstream.guard import Guards
+from service.agent.upstream.scripted import USAGE, ScriptedModel, begin, say, use
 from service.errors import (
     BudgetSpent,
     UpstreamFailed,

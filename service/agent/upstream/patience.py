@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from service.agent.guard import Guard
 from service.agent.model import Hear, Model, Prompt, Reply
+from service.agent.upstream.guard import Guard
 from service.errors import UpstreamError, classify
 from telemetry.record import Attempt
 from telemetry.recorder import OpenModelCall

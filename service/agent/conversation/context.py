@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from msgspec import Struct, structs
 
-from service.agent import history
+from service.agent.conversation import history
 from service.agent.model import Prompt
 from service.errors import TooLarge
 from service.store.conversations import KeptTurn

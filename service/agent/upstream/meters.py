@@ -9,7 +9,7 @@ from weakref import WeakSet
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from service.agent.guard import Guards
+from service.agent.upstream.guard import Guards
 from telemetry import names
 
 _watched: WeakSet[Guards] = WeakSet()

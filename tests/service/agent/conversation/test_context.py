@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.agent import context
+from service.agent.conversation import context
 from service.agent.model import Prompt
 from service.errors import TooLarge
 from service.store.conversations import KeptTurn
 from telemetry.record import History
-from tests.service.agent.test_history import TURN, turn
+from tests.service.agent.conversation.test_history import TURN, turn
 
 PROMPT = Prompt(
     model="m1", system="s" * 30, messages=({"role": "user", "content": "q" * 290},), tools=(), max_tokens=100

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.agent import patience
-from service.agent.guard import Guards
 from service.agent.model import ContentBegan, Reply, TextPiece, ToolUse
-from service.agent.scripted import Pause, ScriptedModel, begin, say, use
+from service.agent.upstream import patience
+from service.agent.upstream.guard import Guards
+from service.agent.upstream.scripted import Pause, ScriptedModel, begin, say, use
 from service.errors import (
     UpstreamFailed,
     UpstreamOverloaded,

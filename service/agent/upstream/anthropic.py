@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from config.settings import Settings
-from service.agent import caching, dialect
-from service.agent.draft import Draft
 from service.agent.model import Hear, Piece, Prompt, Reply
-from service.agent.silence import Silence, Silent, Times
-from service.agent.translation import translating
+from service.agent.upstream import caching, dialect
+from service.agent.upstream.draft import Draft
+from service.agent.upstream.silence import Silence, Silent, Times
+from service.agent.upstream.translation import translating
 from service.errors import UpstreamFailed, UpstreamTimeout
 from telemetry import names, spans
 
@@ -155,7 +155,7 @@ def _client(api_key: str, base_url: str, connect: float) -> AsyncAnthropic:
 
     It follows no redirect either: what is asked is for the API alone.
     """
-    sdk, wire = load(), import_module("service.agent.wire")
+    sdk, wire = load(), import_module("service.agent.upstream.wire")
     for name in ("anthropic", "httpx2"):
         logging.getLogger(name).setLevel(logging.NOTSET)  # ANTHROPIC_LOG would log what messages say
     timeout = sdk.Timeout(None, connect=connect)

@@ -6,13 +6,13 @@ import pytest
 from msgspec import structs
 
 from service.agent.model import ContentBegan, Counted, Reply, ToolUse
-from service.agent.scripted import ScriptedModel, begin, say
+from service.agent.upstream.scripted import ScriptedModel, begin, say
 from service.seal.vault import Vault
 from service.store.database import open_database
 from telemetry.failure import Code
 from telemetry.record import History, Outcome, Usage
 from tests.harness.agent import QUESTION, FakeGate, FakeTools, TurnHouse
-from tests.service.agent.test_memory import AGAIN, asking, contents
+from tests.service.agent.conversation.test_memory import AGAIN, asking, contents
 
 VAULT = Vault(masters=(b"m" * 32,))
 THOUGHT = {"type": "thinking", "thinking": "12*7 \u00fc \U0001f600", "signature": "EqQBCkYIBx/+sig=="}
@@ -47,9 +47,7 @@ async def house(tmp_path):
             conversations=opened[-1].conversations,
             gate=FakeGate(),
         )
-        made.gate = made.turns._gate
-        made.agent = made.turns._agent = structs.replace(made.agent, context_tokens=window)
-        return made
+        return made.equip(context_tokens=window)
 
     yield make
     for each in opened:

@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from service.agent.breaker import IN_A_ROW, LONGEST, LOOKED_AT, PROBE, SHORTEST, WINDOW
-from service.agent.guard import Guard, Guards
-from service.agent.retries import EACH, MOST, RESERVE, Retries
+from service.agent.upstream.breaker import IN_A_ROW, LONGEST, LOOKED_AT, PROBE, SHORTEST, WINDOW
+from service.agent.upstream.guard import Guard, Guards
+from service.agent.upstream.retries import EACH, MOST, RESERVE, Retries
 from service.errors import (
     ClientGone,
     UpstreamFailed,

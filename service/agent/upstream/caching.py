@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Literal
 
-from service.agent import abilities
 from service.agent.hold import Message
 from service.agent.model import Prompt
+from service.agent.upstream import abilities
 
 Cache = Literal["off", "5m", "1h"]
 """How long the vendor keeps a prefix after it was last read; `off`: it is not asked to."""
