@@ -29,6 +29,10 @@ SHARED: Final = "HS256"
 """The algorithm whose key is a secret that both sides know."""
 ASYMMETRIC: Final = ("EdDSA", "ES256", "RS256")
 PUBLIC_KEYS: Final = ("AGENT_JWT_PUBLIC_KEY", "AGENT_JWT_JWKS_URL")
+ISSUER: Final = "AGENT_OIDC_ISSUER"
+CLIENT_ID: Final = "AGENT_OIDC_CLIENT_ID"
+CLIENT_SECRET: Final = "AGENT_OIDC_CLIENT_SECRET"  # noqa: S105 - a name
+PUBLIC_URL: Final = "AGENT_PUBLIC_URL"
 MEMORY: Final = "memory://"
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 BUDGET: Final = "AGENT_BUDGET_"
@@ -185,6 +189,7 @@ def _across(readings: Mapping[str, Reading]) -> Iterator[str]:
     yield from _across_limits(readings)
     yield from _across_models(readings)
     yield from _across_alerts(readings)
+    yield from _across_sign_in(readings, production=production)
 
 
 def _across_providers(readings: Mapping[str, Reading], *, production: bool) -> Iterator[str]:
@@ -250,6 +255,21 @@ def _across_tokens(readings: Mapping[str, Reading]) -> Iterator[str]:
         yield f"{PUBLIC_KEYS[0]}: missing; {named} needs it, or {PUBLIC_KEYS[1]}"
     if named in ASYMMETRIC and not _absent(secret):
         yield f"AGENT_JWT_SECRET: {named} takes no secret; unset it"
+
+
+def _across_sign_in(readings: Mapping[str, Reading], *, production: bool) -> Iterator[str]:
+    """A provider is one whole: who it is, who we are to it, and where it sends people back to."""
+    if _absent(readings[ISSUER]):
+        for name in (each for each in (CLIENT_ID, CLIENT_SECRET) if readings[each].value):
+            yield f"{name}: set without {ISSUER}; set that, or unset this"
+        return
+    yield from (
+        f"{name}: missing; {ISSUER} needs it" for name in (CLIENT_ID, PUBLIC_URL) if _absent(readings[name])
+    )
+    for name in (ISSUER, PUBLIC_URL) if production else (ISSUER,):
+        parts = urlsplit(str(readings[name].value or ""))
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+            yield f"{name}: people sign in over https; http is for this machine alone"
 
 
 def _absent(reading: Reading) -> bool:

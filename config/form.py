@@ -197,6 +197,20 @@ def choices(expected: str, name: str, item: str) -> Form[Mapping[str, tuple[str,
     return Form(expected=expected, read=read, show=show)
 
 
+def named(expected: str, name: str, item: str) -> Form[Mapping[str, str]]:
+    """One word by name, as `A=x,B=y`, in their order; a name may hold a `=` itself."""
+
+    def read(given: str) -> Mapping[str, str]:
+        pairs = [part.strip(" ").rpartition("=") for part in given.split(",")]
+        _distinct([key for key, _, _ in pairs])
+        return MappingProxyType({_match(name, key): _match(item, word) for key, _, word in pairs})
+
+    def show(value: Mapping[str, str]) -> str:
+        return ",".join(f"{key}={word}" for key, word in value.items())
+
+    return Form(expected=expected, read=read, show=show)
+
+
 def _plain(number: float | Decimal) -> str:
     return f"{Decimal(str(number)).normalize():f}"
 

@@ -17,6 +17,7 @@ from config.form import (
     hidden,
     listed,
     located,
+    named,
     networks,
     numbers,
     one_of,
@@ -42,6 +43,8 @@ Algorithm = Literal["HS256", "EdDSA", "ES256", "RS256"]
 
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}"
 ROLE_NAME = r"[A-Z][A-Z0-9_]{0,31}"
+GROUP_NAME = r"[^,\x00-\x1f\x7f]{1,256}"
+SITE = r"https?://(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?/?"
 HOST_NAME = r"(?:\*\.)?[a-z0-9.:_-]{1,253}"
 TOOL_NAME = r"[A-Za-z0-9_-]{1,128}"
 PRINTABLE = r"[!-~]{1,1024}"
@@ -638,6 +641,67 @@ class Jwt(Struct, frozen=True, kw_only=True):
     ] = "parley"
 
 
+class Oidc(Struct, frozen=True, kw_only=True):
+    """Signing in to the console by OpenID Connect."""
+
+    issuer: Annotated[
+        str | None,
+        Variable(
+            "AGENT_OIDC_ISSUER",
+            "The provider that people sign in at: its issuer, to the letter; unset: none.",
+            web_address(),
+        ),
+    ] = None
+    client_id: Annotated[
+        str | None,
+        Variable(
+            "AGENT_OIDC_CLIENT_ID",
+            "What the provider calls this service.",
+            text("1 to 1024 printable characters without blanks", PRINTABLE),
+        ),
+    ] = None
+    client_secret: Annotated[
+        Secret | None,
+        Variable(
+            "AGENT_OIDC_CLIENT_SECRET",
+            "By which the provider knows this service; unset for a public client.",
+            hidden("1 to 1024 printable characters without blanks", PRINTABLE),
+        ),
+    ] = None
+    scopes: Annotated[
+        str,
+        Variable(
+            "AGENT_OIDC_SCOPES",
+            "What the provider is asked for.",
+            text("words between blanks, openid among them", r"(?:[!-~]{1,128} )*openid(?: [!-~]{1,128})*"),
+        ),
+    ] = "openid profile"
+    user_claim: Annotated[
+        str,
+        Variable(
+            "AGENT_OIDC_USER_CLAIM",
+            "The claim that is the user's name here; `email` only where the provider says it is verified.",
+            text("1 to 1024 printable characters without blanks", PRINTABLE),
+        ),
+    ] = "sub"
+    role_claim: Annotated[
+        str,
+        Variable(
+            "AGENT_OIDC_ROLE_CLAIM",
+            "The claim that tells the role, or groups; within an object by dots: realm_access.roles.",
+            text("1 to 1024 printable characters without blanks", PRINTABLE),
+        ),
+    ] = "role"
+    roles: Annotated[
+        Mapping[str, str] | None,
+        Variable(
+            "AGENT_OIDC_ROLES",
+            "Which value of it is which role; of several, the first here. Unset: it is the role itself.",
+            named("roles by value, as auditors=AUDITOR,staff=AUDITEE", GROUP_NAME, ROLE_NAME),
+        ),
+    ] = None
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """The service."""
 
@@ -693,6 +757,14 @@ class Settings(Struct, frozen=True, kw_only=True):
             whole(0, 86_400_000),
         ),
     ] = 3_600_000
+    public_url: Annotated[
+        str | None,
+        Variable(
+            "AGENT_PUBLIC_URL",
+            "Where browsers find this service; a provider of OpenID Connect sends people back there.",
+            text("an http:// or https:// URL without a path", SITE),
+        ),
+    ] = None
     trusted_proxies: Annotated[
         tuple[str, ...],
         Variable(
@@ -804,3 +876,4 @@ class Settings(Struct, frozen=True, kw_only=True):
     alerts: Alerts = Alerts()
     fetch_url: FetchUrl = FetchUrl()
     jwt: Jwt = Jwt()
+    oidc: Oidc = Oidc()

@@ -176,6 +176,11 @@ ALERT_FIRING = "alert_firing"  # a spike of errors, and where to read what to do
 ALERT_RESOLVED = "alert_resolved"
 APPROVAL_DECIDED = "approval_decided"  # by whom, or by nobody in time, and what
 FEEDBACK_GIVEN = "feedback_given"  # what a caller said of a turn; `traceId` is the turn's
+SIGN_IN_FAILED = "sign_in_failed"  # the provider of OpenID Connect could not be used, and why
+SESSION_BEGUN = "session_begun"
+SESSIONS_ENDED = "sessions_ended"  # whose, how many, and by whom
+API_KEY_MADE = "api_key_made"  # its id, never the key
+API_KEY_REVOKED = "api_key_revoked"
 FOREIGN = "log"  # a library's own line
 
 LOG_TYPES = (
@@ -186,5 +191,6 @@ LOG_TYPES = (
     AUDIT_INVALID, CHECKPOINT_UNTOLD, LIMITS_DEGRADED, LIMITS_RESTORED, BUDGET_THRESHOLD,
     MCP_CONNECTED, MCP_LOST, MCP_TOOLS_CHANGED, MCP_TOOLS_REFUSED, MCP_SAID,
     BREAKER_OPENED, BREAKER_CLOSED, SETTINGS_CHANGED, SETTINGS_REFUSED, WORKER_ENDED,
-    ALERT_FIRING, ALERT_RESOLVED, APPROVAL_DECIDED, FEEDBACK_GIVEN, FOREIGN,
+    ALERT_FIRING, ALERT_RESOLVED, APPROVAL_DECIDED, FEEDBACK_GIVEN,
+    SIGN_IN_FAILED, SESSION_BEGUN, SESSIONS_ENDED, API_KEY_MADE, API_KEY_REVOKED, FOREIGN,
 )  # fmt: skip

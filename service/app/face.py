@@ -3,7 +3,7 @@
 Refuses to decide anything: rooms are handed what they need.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,8 +12,9 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from config.settings import Settings
-from service.agent.choice import Choice, RoleModels
+from config.table import Row
 from service.agent.turns import Turns
+from service.app.console import console_pages, console_routes
 from service.app.records import Records
 from service.audit.checkpoints import Sealing
 from service.auth.authenticator import Authenticator
@@ -29,28 +30,30 @@ from service.web import (
     erasures,
     feedback,
     health,
+    house_rules,
+    keys,
     limits,
     problems,
     resumed,
+    sessions,
     usage,
     verification,
 )
 from service.web.acquaintances import Acquaintances
 from service.web.ask import Identify
-from service.web.console.installation import installation_of
-from service.web.console.pages import Pages
-from service.web.console.shelf import Shelf
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
 from service.web.health import Check
 from service.web.idempotency import Keys
+from service.web.keys import Cabinet
 from service.web.opinions import joining
 from service.web.proofs import Prover
 from service.web.scanning import Scanning
 from service.web.schema import page as schema
 from service.web.server_span import traced
 from service.web.session import credentials_of
+from service.web.sessions import Opened
 from service.web.stall import impatient
 from service.web.threshold import Threshold
 from service.web.verification import Verifying
@@ -63,6 +66,7 @@ class Doors(Struct, frozen=True):
 
     who: Authenticator
     gate: Gate
+    settings: Callable[[], Sequence[Row]] = tuple
 
 
 def build_app(
@@ -75,10 +79,9 @@ def build_app(
     doors: Doors,
 ) -> Any:
     """The web face: span, envelope, Litestar."""
-    door = doors.who
+    door, met = doors.who, Acquaintances()
+    pages = console_pages(settings, doors.gate)
     desk = Desk(partial(_who, door), records.note, microseconds)
-    met = Acquaintances()
-    pages = _pages(settings, doors.gate)
     litestar = Litestar(
         route_handlers=[
             *_chatting(settings, turns, met.remembering(door.identify), database, desk),
@@ -86,7 +89,8 @@ def build_app(
             *limits.routes(doors.gate, partial(_known, database, derived), desk),
             *_proving(database, Cursors(derived.cursor), desk, records.sealing, settings.database_url),
             *erasures.routes(database.erasures, desk, door.forget),
-            *console.routes(pages, door, desk),
+            *_administering(database, derived, desk, doors, secure=_secure(settings)),
+            *console_routes(pages, settings, database, derived, door, desk),
             *schema.routes(),
             *health.routes(checks, lambda: turns.leaving),
         ],
@@ -112,15 +116,9 @@ def _chatting(
     ]
 
 
-def _pages(settings: Settings, gate: Gate) -> Pages:
-    """The console's pages; which models a role may ask is looked up each time: it may change."""
-
-    def offered(role: str) -> Sequence[str]:
-        mine: RoleModels = gate.rules.limits.role_models or {}
-        usual = Choice(settings.model.name, lambda: mine).preferred(role, "")
-        return (usual, *(name for name in mine.get(role, settings.model.names) if name != usual))
-
-    return Pages(installation_of(settings, offered), Shelf())
+def _secure(settings: Settings) -> bool:
+    """Whether cookies go by TLS only."""
+    return settings.environment != "development"
 
 
 def _asking(turns: Turns, database: Database, cursors: Cursors, desk: Desk) -> list[HTTPRouteHandler]:
@@ -141,6 +139,18 @@ def _proving(
             join=joining(database.feedback),
         ),
         *verification.routes(Verifying(database, sealing.key, Scanning(url, 1, niceness=10)), desk),
+    ]
+
+
+def _administering(
+    database: Database, derived: Derived, desk: Desk, doors: Doors, *, secure: bool
+) -> list[HTTPRouteHandler]:
+    """The routes about who is let in, and by what rules."""
+    door, name = doors.who, derived.pseudonym
+    return [
+        *sessions.routes(Opened(database.sessions, door.sessions, name, secure), desk),
+        *keys.routes(Cabinet(database.keys, derived.pepper, door.drop_key, name), desk),
+        *house_rules.routes(doors.settings, lambda: doors.gate.rules.limits, desk),
     ]
 
 

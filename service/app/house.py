@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from config import SettingsError
+from config import Loaded, SettingsError
 from config.secret import Secret
 from config.settings import Settings
 from service.agent.agent import Agent
@@ -68,7 +68,7 @@ class House(Struct, frozen=True):
 
 @asynccontextmanager
 async def open_house(
-    settings: Settings, root: Secret, base_url: str | None, leave: Leave
+    loaded: Loaded, root: Secret, base_url: str | None, leave: Leave
 ) -> AsyncGenerator[House]:
     """Open everything in order; on the way out close it in reverse, in the time that is left.
 
@@ -77,9 +77,9 @@ async def open_house(
     Raises:
         DatabaseError, UnknownSink, UnusableTool, SettingsError: the service cannot start.
     """
+    settings, derived = loaded.settings, Derived(root, loaded.settings.secret_key_previous)
     async with AsyncExitStack() as rooms:
         model = _model(settings, base_url, rooms)
-        derived = Derived(root, settings.secret_key_previous)
         database = await _opened(settings, derived, rooms)
         sealing = await records.build_sealing(settings, database, derived)
         rooms.push_async_callback(sealing.close)
@@ -92,16 +92,19 @@ async def open_house(
             _kit(settings, model, _asked(database, derived, sinks), rooms, leave),
         )
         gate = await open_gate(settings, database, audited, rooms, derived.pseudonym)
-        guarded = (*guard(sinks.items()), Guarded(HEALTH, watch))
-        turns = build_turns(settings, guarded, kit, database, gate, audited)
+        turns = build_turns(settings, _guarded(sinks, watch), kit, database, gate, audited)
         rooms.push_async_callback(turns.stop)
         checks = build_checks(database, gate, watch, audited, lambda: turns.unsettled, kit)
-        doors = Doors(build_door(settings, database, derived), gate)
         kept = records.Records(sealing, records.note_of(sinks))
+        reload = Reload(loaded, gate.rules, kept.note)
+        doors = Doors(build_door(settings, database, derived), gate, reload.table)
         app = build_app(settings, turns, database, derived, kept, checks, doors)
-        yield House(
-            app, turns, database, derived, doors.who.sessions, Reload(settings, gate.rules, kept.note)
-        )
+        yield House(app, turns, database, derived, doors.who.sessions, reload)
+
+
+def _guarded(sinks: Mapping[str, Sink], watch: Sink) -> tuple[Guarded, ...]:
+    """The sinks, none of which may fail a turn, and what watches the model for its health."""
+    return (*guard(sinks.items()), Guarded(HEALTH, watch))
 
 
 def _model(settings: Settings, base_url: str | None, rooms: AsyncExitStack) -> Model:

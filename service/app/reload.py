@@ -4,14 +4,16 @@ Refuses them whole where anything is wrong: the old ones hold on.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from logging import WARNING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from config import SettingsError
+from config import Loaded, SettingsError
 from config.settings import Settings
+from config.source import Origin
+from config.table import Row, rows
 from config.variable import walk
 from service.audit import changes
 from service.audit.deed import Doer
@@ -20,7 +22,7 @@ from service.limits import Rules
 from telemetry import ids, log, names
 from telemetry.recorder import microseconds
 
-Read = Callable[[], Settings]
+Read = Callable[[], Loaded]
 """Reads the settings as at a start; raises SettingsError."""
 
 
@@ -54,22 +56,30 @@ class Reload:
     """Takes over what may change, in one assignment: turns under way keep what they were granted.
 
     Args:
-        settings: What holds now.
+        loaded: What holds now.
         rules: Where limits and budgets are looked up, each time.
         note: Owes the audit a row.
     """
 
-    def __init__(self, settings: Settings, rules: Rules, note: Callable[[AuditRow], None]) -> None:
-        self._settings, self._rules, self._note = settings, rules, note
+    def __init__(self, loaded: Loaded, rules: Rules, note: Callable[[AuditRow], None]) -> None:
+        self._settings = loaded.settings
+        self._origins: Mapping[str, Origin] = loaded.origins
+        self._rules, self._note = rules, note
+
+    def table(self) -> Sequence[Row]:
+        """Every setting as it holds now, with where it came from; a secret is its mask."""
+        return rows(self._settings, self._origins)
 
     def __call__(self, read: Read) -> None:
         """Read, and take over or refuse; never raises SettingsError."""
         try:
-            new = change(self._settings, read())
+            loaded = read()
+            new = change(self._settings, loaded.settings)
         except SettingsError as error:
             log.say(names.SETTINGS_REFUSED, WARNING, problems=list(error.problems), pid=os.getpid())
             return
         self._rules.limits, self._settings = new.settings.limits, new.settings
+        self._origins = {**self._origins, **{name: loaded.origins[name] for name in new.values}}
         log.say(
             names.SETTINGS_CHANGED, changed=list(new.values), needRestart=list(new.restart), pid=os.getpid()
         )

@@ -60,8 +60,13 @@ class Authenticator:
         return self._caller(await self._going_on(await self._issued(token, self._tokens)))
 
     def forget(self, user_id: str) -> None:
-        """A user was erased, and the keys with the name: no key lets anybody in while nobody can look."""
+        """A user was erased, with keys and sessions: none lets anybody in while nobody can look."""
         self._keys.forget(user_id)
+        self.sessions.forget(user_id)
+
+    def drop_key(self, key_id: str) -> None:
+        """A key was revoked: it lets nobody in while nobody can look."""
+        self._keys.drop(key_id)
 
     async def sign_out(self, given: Credentials) -> None:
         """End the session of the cookie; its token counts no more, in a cookie or a header, in any process.
@@ -84,7 +89,7 @@ class Authenticator:
         return await self._going_on(read)
 
     async def _going_on(self, read: Read) -> Read:
-        stale = await self.sessions.refuse_ended(read.token_id)
+        stale = await self.sessions.refuse_ended(read.token_id, read.claims.sub)
         return structs.replace(read, stale=stale)
 
     async def _own(self, token: str) -> Read:

@@ -3,6 +3,8 @@
 Refuses two answers to one question: of several `session` cookies none counts.
 """
 
+from typing import NoReturn
+
 from msgspec import Struct
 
 from service.errors import Unauthenticated
@@ -44,8 +46,15 @@ def session_cookie(cookie: str | None) -> str:
     Raises:
         Unauthenticated: there is none, or there are several.
     """
+    return one_cookie(cookie, SESSION) or _needed()
+
+
+def one_cookie(cookie: str | None, named: str) -> str:
+    """The value of the cookie of this name in a Cookie header; empty where there is none, or several."""
     pairs = (part.partition("=") for part in (cookie or "").split(";"))
-    values = [value.strip() for name, _, value in pairs if name.strip() == SESSION]
-    if len(values) != 1 or not values[0]:
-        raise Unauthenticated(NEEDED)
-    return values[0]
+    values = [value.strip() for name, _, value in pairs if name.strip() == named]
+    return values[0] if len(values) == 1 else ""
+
+
+def _needed() -> NoReturn:
+    raise Unauthenticated(NEEDED)

@@ -26,6 +26,7 @@ class Derived:
         self.pepper = _expand(root, "api-key pepper")
         self.cursor = _expand(root, "page cursor")
         self.session = _expand(root, "session cookie")
+        self.sign_in = _expand(root, "sign-in state")
         roots = (root, previous) if previous else (root,)
         self.masters = tuple(_expand(each, "audit master key") for each in roots)
         self.journals = tuple(_expand(each, "audit journal") for each in roots)

@@ -108,6 +108,10 @@ class KeyDoor:
         """The keys of a user are gone: let none of them in while nobody can look."""
         self._verified.drop_all(lambda held: held.user_id == user_id)
 
+    def drop(self, key_id: str) -> None:
+        """A key was revoked: let it in no more while nobody can look."""
+        self._verified.drop_all(lambda held: held.id == key_id)
+
     async def _look(self, key_id: str, digest: str) -> tuple[Held | None, bool]:
         """The key as it is kept; or as it was when this secret was last seen to hold, and True."""
         try:

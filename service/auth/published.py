@@ -4,15 +4,13 @@ Refuses to be driven by callers: whatever ids they name, one fetch runs at a tim
 """
 
 import asyncio
-import base64
 import time
 from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from logging import WARNING
 from typing import Any
-from urllib.parse import unquote, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from service.auth.outside import PATIENCE
 from service.errors import UpstreamUnreachable
 from telemetry import log, names
 from telemetry.failure import words_of
@@ -25,20 +23,27 @@ PAUSE = 10.0
 """Seconds between two fetches."""
 FIRST_PAUSE = 1.0
 """The same while there is no set at all."""
-PATIENCE = 5.0
-"""Seconds of one fetch."""
-MOST_BYTES = 262_144
-PIECE = 16_384
+ISSUERS = "The keys of the tokens' issuer cannot be had."
 
 Load = Callable[[], Mapping[str | None, Any]]
 """Fetches the keys by their ids; runs on a thread; raises OSError, HTTPException or ValueError."""
 
 
 class PublishedKeys:
-    """The keys of one issuer. `clock` gives seconds that never go back."""
+    """The keys of one issuer. `clock` gives seconds that never go back.
 
-    def __init__(self, load: Load, clock: Callable[[], float] = time.monotonic) -> None:
-        self._load, self._clock = load, clock
+    `missing` is what callers are told where there are none, `line` the type of the line that says why.
+    """
+
+    def __init__(
+        self,
+        load: Load,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        missing: str = ISSUERS,
+        line: str = names.KEYS_UNFETCHED,
+    ) -> None:
+        self._load, self._clock, self._missing, self._line = load, clock, missing, line
         self._keys: Mapping[str | None, Any] = {}
         self._fetched = self._tried = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
@@ -62,7 +67,7 @@ class PublishedKeys:
 
     def _known(self, kid: str | None) -> Any:
         if self._clock() - self._fetched >= KEPT:
-            raise UpstreamUnreachable("The keys of the tokens' issuer cannot be had.", retry_after_ms=1_000)
+            raise UpstreamUnreachable(self._missing, retry_after_ms=1_000)
         if kid is None and len(self._keys) == 1:
             return next(iter(self._keys.values()))
         return self._keys.get(kid) if kid is not None else None
@@ -83,39 +88,6 @@ class PublishedKeys:
             self._keys = await asyncio.to_thread(self._load)
             self._fetched = self._clock()
         except (OSError, HTTPException, ValueError) as error:
-            log.say(names.KEYS_UNFETCHED, WARNING, error=words_of(error))
+            log.say(self._line, WARNING, error=words_of(error))
         finally:
             self._fetching = None
-
-
-class _NoRedirect(HTTPRedirectHandler):
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Follow none: the keys are where the settings say, or nowhere."""
-
-
-def fetch(url: str) -> bytes:
-    """The body of a URL, whose credentials are sent as HTTP's own; blocks for five seconds at most.
-
-    Raises:
-        OSError, HTTPException: it cannot be had, or not in time.
-        ValueError: it is too large.
-    """
-    until = time.monotonic() + PATIENCE
-    with build_opener(_NoRedirect).open(_request(url), timeout=PATIENCE) as response:
-        body = b""
-        while piece := response.read1(PIECE):
-            body += piece
-            if len(body) > MOST_BYTES:
-                raise ValueError("the issuer's keys are too large")
-            if time.monotonic() > until:
-                raise TimeoutError("the issuer's keys came too slowly")
-    return body
-
-
-def _request(url: str) -> Request:
-    parts = urlsplit(url)
-    user, separator, address = parts.netloc.rpartition("@")
-    headers = {"Accept": "application/jwk-set+json, application/json"}
-    if separator:
-        headers["Authorization"] = "Basic " + base64.b64encode(unquote(user).encode()).decode()
-    return Request(parts._replace(netloc=address).geturl(), headers=headers)  # noqa: S310 - the settings take http and https only

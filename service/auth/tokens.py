@@ -86,15 +86,9 @@ class TokenDoor:
         key = await self._keys.find(header.get("kid"))
         if key is None:
             raise Unauthenticated(UNTRUSTED)
-        claims = _claims(self._payload(token, key))
+        claims = _claims(_payload(self._signatures, token, key, self._issuer.algorithm))
         self._check(claims)
         return claims
-
-    def _payload(self, token: str, key: Any) -> bytes:
-        try:
-            return self._signatures.decode(token, key, algorithms=[self._issuer.algorithm])
-        except jwt.PyJWTError as error:
-            raise Unauthenticated(UNTRUSTED) from error
 
     def _check(self, claims: Claims) -> None:
         """Whoever gets here holds a token of the issuer, and may know what is wrong with it."""
@@ -130,6 +124,15 @@ def header_of(token: str) -> Mapping[str, Any]:
     return header
 
 
+def payload_of(token: str, key: Any, algorithm: Algorithm) -> bytes:
+    """What the owner of a key signed, by this algorithm and no other.
+
+    Raises:
+        Unauthenticated: it is not signed so.
+    """
+    return _payload(jwt.PyJWS(algorithms=[algorithm]), token, key, algorithm)
+
+
 def sign(claims: Mapping[str, Any], key: bytes, kid: str) -> str:
     """A token of our own, HS256."""
     return jwt.encode(dict(claims), key, algorithm="HS256", headers={"kid": kid})
@@ -157,6 +160,13 @@ def key_of(entry: Mapping[str, Any], algorithm: Algorithm) -> Any:
         return jwt.PyJWK(dict(entry), algorithm).key
     except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError("no key") from error
+
+
+def _payload(signatures: jwt.PyJWS, token: str, key: Any, algorithm: Algorithm) -> bytes:
+    try:
+        return signatures.decode(token, key, algorithms=[algorithm])
+    except jwt.PyJWTError as error:
+        raise Unauthenticated(UNTRUSTED) from error
 
 
 def _claims(payload: bytes) -> Claims:

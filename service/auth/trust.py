@@ -11,8 +11,9 @@ from msgspec import Struct
 
 from config import SettingsError
 from config.settings import Algorithm, Jwt
+from service.auth.outside import fetch
 from service.auth.public_keys import key_set, public_key
-from service.auth.published import PublishedKeys, fetch
+from service.auth.published import PublishedKeys
 from service.auth.tokens import Clock, Issuer, Keys, TokenDoor, shared_key
 
 

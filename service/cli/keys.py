@@ -6,12 +6,13 @@ Refuses to show a key again once it is made: the database holds its HMAC only.
 import argparse
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from config.settings import ROLE_NAME
 from service.auth.credentials import USER_NAME
 from service.auth.derive import Derived
 from service.auth.development import keep
+from service.auth.key_terms import Scope, micros_of, status_of
 from service.auth.keys import FORM, KeyDoor, NewKey, digest_of, make_key
 from service.cli import asking, state
 from service.cli.asking import Desk
@@ -24,11 +25,7 @@ from telemetry.timestamp import timestamp
 if TYPE_CHECKING:
     from service.app import House
 
-SCOPES = ("audit:content",)
 USER = re.compile(USER_NAME)
-SPAN = re.compile(r"(?P<number>[1-9][0-9]{0,4})(?P<unit>[dhm])")
-UNITS = {"d": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000}
-"""Microseconds."""
 
 
 def add(commands: Any) -> None:
@@ -42,7 +39,9 @@ def add(commands: Any) -> None:
     )
     create.add_argument("--user", required=True, type=_user, help="whom it stands for")
     create.add_argument("--role", required=True, type=_role, help="what that user is: CFO, AUDITEE, ...")
-    create.add_argument("--scope", action="append", default=[], choices=SCOPES, help="a further permission")
+    create.add_argument(
+        "--scope", action="append", default=[], choices=get_args(Scope), help="a further permission"
+    )
     create.add_argument("--expires", type=_span, help="for how long it holds: 90d, 12h, 30m")
     asking.verb(verbs, "list", "list the keys, never their secrets", _list, Nothing)
     revoke = asking.verb(verbs, "revoke", "make a key hold no longer", _revoke, Nothing)
@@ -135,17 +134,11 @@ def _shown(key: StoredKey) -> dict[str, Any]:
         "user": key.user_id,
         "role": key.role,
         "scopes": list(key.scopes),
-        "status": _status(key),
+        "status": status_of(key, microseconds()),
         "createdAt": _time(key.created_at),
         "expiresAt": _time(key.expires_at),
         "revokedAt": _time(key.revoked_at),
     }
-
-
-def _status(key: StoredKey) -> str:
-    if key.revoked_at is not None:
-        return "revoked"
-    return "expired" if key.expires_at is not None and key.expires_at <= microseconds() else "active"
 
 
 def _time(moment: int | None) -> str | None:
@@ -166,7 +159,7 @@ def _role(text: str) -> str:
 
 def _span(text: str) -> int:
     """Microseconds."""
-    found = SPAN.fullmatch(text)
-    if not found:
-        raise argparse.ArgumentTypeError("a number and d, h or m: 90d")
-    return int(found["number"]) * UNITS[found["unit"]]
+    try:
+        return micros_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

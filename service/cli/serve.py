@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from config import SettingsError, load
+from config import Loaded, SettingsError, load
 from config.secret import Secret
 from config.settings import PROVIDER, Settings
 from service.agent.upstream.provided import provider
@@ -54,14 +54,15 @@ def run(given: argparse.Namespace) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     state.settle()
     read = partial(_read, given.workers)
-    settings = read()
+    loaded = read()
+    settings = loaded.settings
     configured_signer(settings.audit.signing_key)  # before anything starts: a key that is none is refused
     read_servers(settings.mcp_servers, os.environ)  # as the key
     provider(settings.model.provider)  # as the key
-    return _share(given.workers, settings, read) if given.workers > 1 else _work(settings, read)
+    return _share(given.workers, loaded, read) if given.workers > 1 else _work(loaded, read)
 
 
-def _read(workers: int) -> Settings:
+def _read(workers: int) -> Loaded:
     """The settings as they are now, for so many workers.
 
     Raises:
@@ -70,17 +71,18 @@ def _read(workers: int) -> Settings:
     loaded = load()
     settings = loaded.settings
     if workers == 1:
-        return settings
+        return loaded
     if settings.limits.store == MEMORY:
         raise SettingsError((UNSHARED.format(workers),))
     if loaded.origins["AGENT_REPLICAS"] != "default":
-        return settings
-    return replace(settings, limits=replace(settings.limits, replicas=workers))
+        return loaded
+    return replace(loaded, settings=replace(settings, limits=replace(settings.limits, replicas=workers)))
 
 
-def _share(workers: int, settings: Settings, read: "Read") -> int:
+def _share(workers: int, loaded: Loaded, read: "Read") -> int:
     """Be the foreman; in a worker, work."""
     providers.settle(os.environ)  # before what is loaded for all workers reads it
+    settings = loaded.settings
     log.start(settings)
     providers.choose_propagators()
     from service import server  # noqa: PLC0415 - costs a second that other commands need not spend
@@ -89,14 +91,14 @@ def _share(workers: int, settings: Settings, read: "Read") -> int:
 
     if settings.model.provider == PROVIDER:
         anthropic.load()
-    held, root = [settings], state.root(settings)
+    held, root = [loaded], state.root(settings)
     listener = server.listen((settings.host, settings.port))
     address = server.address_of(listener)
 
     def reread() -> None:
         """So that whoever takes another's place has the settings of the others, who tell of them."""
         try:
-            held[0] = change(held[0], read()).settings
+            held[0] = replace(held[0], settings=change(held[0].settings, read().settings).settings)
         except SettingsError:
             return
 
@@ -104,8 +106,9 @@ def _share(workers: int, settings: Settings, read: "Read") -> int:
     return came if isinstance(came, int) else _work(held[0], read, came, root)
 
 
-def _work(settings: Settings, read: "Read", seat: Seat | None = None, root: Secret | None = None) -> int:
+def _work(loaded: Loaded, read: "Read", seat: Seat | None = None, root: Secret | None = None) -> int:
     """Serve; telemetry has two seconds to leave when all is over."""
+    settings = loaded.settings
     providers.start(os.environ)
     log.start(settings)
     if seat:
@@ -116,26 +119,26 @@ def _work(settings: Settings, read: "Read", seat: Seat | None = None, root: Secr
     leave = Leave(settings.shutdown_grace_ms / 1000)
     with asyncio.Runner() as runner:
         try:
-            runner.run(_serve(settings, root or state.root(settings), read, leave, seat))
+            runner.run(_serve(loaded, root or state.root(settings), read, leave, seat))
             leave.settle()
         finally:
             providers.stop(leave.within(2.0))  # before threads are waited for: one that hangs keeps nothing
     return 0
 
 
-async def _serve(settings: Settings, root: Secret, read: "Read", leave: "Leave", seat: Seat | None) -> None:
+async def _serve(loaded: Loaded, root: Secret, read: "Read", leave: "Leave", seat: Seat | None) -> None:
     # costs a second that other commands need not spend
     from service import server  # noqa: PLC0415 - as above
 
     async def ready(house: server.House, address: str) -> None:
         if seat is None or seat.greets:
-            await _greet(settings, house, address)
+            await _greet(loaded.settings, house, address)
         if seat is None:
             _say(f"Ready: {address}")
         else:
             seat.say_ready()
 
-    await server.serve(settings, root, ready, read, leave, seat)
+    await server.serve(loaded, root, ready, read, leave, seat)
 
 
 async def _greet(settings: Settings, house: Any, address: str) -> None:

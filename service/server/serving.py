@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
+from config import Loaded
 from config.secret import Secret
 from config.settings import Settings
 from service import simulator
@@ -55,7 +56,7 @@ class Ending:
 
 
 async def serve(
-    settings: Settings, root: Secret, ready: Ready, read: Read, leave: Leave, seat: Seat | None = None
+    loaded: Loaded, root: Secret, ready: Ready, read: Read, leave: Leave, seat: Seat | None = None
 ) -> None:
     """Serve until a signal; `ready` is called once with the house and its address, `read` on SIGHUP.
 
@@ -64,7 +65,8 @@ async def serve(
     Raises:
         DatabaseError, UnknownSink, OSError: the service cannot start.
     """
-    async with _upstream(settings) as base_url, open_house(settings, root, base_url, leave) as house:
+    settings = loaded.settings
+    async with _upstream(settings) as base_url, open_house(loaded, root, base_url, leave) as house:
         listener, turns = _listener(settings, seat), house.turns
         hall = Hall(_connections(settings.max_connections), lambda: turns.leaving)
         kind = WorkingServer if seat else Server

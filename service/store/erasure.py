@@ -14,7 +14,7 @@ from piccolo.querystring import QueryString
 
 from service.errors import NotFound
 from service.seal.vault import Vault
-from service.store import approvals, feedback, holds, resets, subjects
+from service.store import approvals, feedback, holds, resets, sessions, subjects
 from service.store.audit import appended
 from service.store.budgets import books
 from service.store.engine import Ask, Script, StoreEngine
@@ -34,7 +34,8 @@ KNOWN = (
     "SELECT (SELECT id FROM audit_subject WHERE user_id = {}) AS id, "
     "EXISTS (SELECT 1 FROM conversation WHERE user_id = {}) AS talked, "
     "EXISTS (SELECT 1 FROM idempotency_claim WHERE user_id = {}) AS claimed, "
-    "EXISTS (SELECT 1 FROM api_key WHERE user_id = {}) AS keyed"
+    "EXISTS (SELECT 1 FROM api_key WHERE user_id = {}) AS keyed, "
+    "EXISTS (SELECT 1 FROM session WHERE user_id = {}) AS signed_in"
 )
 TEXTS = (
     "SELECT log_index, query FROM audit_content WHERE subject_id = {} AND log_index > {} "
@@ -144,7 +145,7 @@ class Erasures:
     def _subject(self, user: str) -> Script[str]:
         """The user's random id; one that was never used where the audit does not know this user."""
         yield from holds.refused(user)
-        (known,) = yield Ask(QueryString(KNOWN, user, user, user, user))
+        (known,) = yield Ask(QueryString(KNOWN, user, user, user, user, user))
         if not any(known.values()):
             raise NotFound(NOBODY)
         return str(known["id"] or subjects.new_id())
@@ -171,6 +172,7 @@ def _taken(user: str, subject_id: str, events: int) -> Script[Forgotten]:
     yield from resets.forget(user)
     yield from approvals.forget(user)
     yield from feedback.forget(user)
+    yield from sessions.forget(user)
     return Forgotten(
         subject_id=subject_id,
         events=events,

@@ -233,6 +233,17 @@ class Approval(Table, tablename="approval"):
     role = Text(null=True)
 
 
+class ConsoleSession(Table, tablename="session"):
+    """A session of the console that goes on; what opens it is not here."""
+
+    id = Text(primary_key=True)
+    user_id = Text()
+    role = Text()
+    method = Text()
+    begun_at = BigInt()
+    expires_at = BigInt()
+
+
 class Feedback(Table, tablename="feedback"):
     """What a caller said of a turn; `comment` is sealed, `salt` opens the audit's commitment to it."""
 
@@ -265,6 +276,7 @@ TABLES: tuple[type[Table], ...] = (
     LimitReset,
     Approval,
     Feedback,
+    ConsoleSession,
 )
 
 

@@ -244,6 +244,7 @@ def test_the_secrets_are_these():
         "AGENT_ALERT_WEBHOOK_SECRET",
         "AGENT_AUDIT_SIGNING_KEY",
         "AGENT_JWT_SECRET",
+        "AGENT_OIDC_CLIENT_SECRET",
         "AGENT_SECRET_KEY",
         "AGENT_SECRET_KEY_PREVIOUS",
         "ANTHROPIC_API_KEY",
@@ -535,6 +536,7 @@ def test_garbage_is_refused_by_name_or_taken(name, text):
     needs = {
         "AGENT_ENVIRONMENT": {"AGENT_SECRET_KEY", "ANTHROPIC_API_KEY"},
         "AGENT_SIMULATOR": {"ANTHROPIC_API_KEY"},
+        "AGENT_OIDC_ISSUER": {"AGENT_OIDC_CLIENT_ID", "AGENT_PUBLIC_URL"},
     }
     assert {problem.partition(":")[0] for problem in said} <= {name} | needs.get(name, set())
     if loaded:
@@ -599,3 +601,52 @@ def test_models_of_a_role_are_some_of_the_models():
     assert given == {"CFO": ("a", "b"), "GUEST": ("b",)}
     with pytest.raises(SettingsError, match="AGENT_ROLE_MODELS: c, d of GUEST is none of AGENT_MODELS"):
         load(models | {"AGENT_ROLE_MODELS": "CFO=a,GUEST=b|c|d"}, None)
+
+
+OIDC = {
+    "AGENT_OIDC_ISSUER": "https://provider.example",
+    "AGENT_OIDC_CLIENT_ID": "parley",
+    "AGENT_PUBLIC_URL": "https://parley.example",
+}
+SAFELY = "people sign in over https; http is for this machine alone"
+IN_PRODUCTION = {"AGENT_ENVIRONMENT": "production", "AGENT_SECRET_KEY": KEY, "AGENT_SIMULATOR": "true"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"AGENT_OIDC_CLIENT_SECRET": "s"},
+        {"AGENT_PUBLIC_URL": "http://parley.example"},
+        {"AGENT_OIDC_ISSUER": "http://127.0.0.1:9"},
+        IN_PRODUCTION,
+        IN_PRODUCTION | {"AGENT_PUBLIC_URL": "http://127.0.0.1:3005"},
+    ],
+)
+def test_a_provider_is_one_whole(changes):
+    assert load(OIDC | changes, None).settings.oidc.client_id == "parley"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"AGENT_OIDC_CLIENT_ID": ""}, "AGENT_OIDC_CLIENT_ID: missing; AGENT_OIDC_ISSUER needs it"),
+        ({"AGENT_PUBLIC_URL": ""}, "AGENT_PUBLIC_URL: missing; AGENT_OIDC_ISSUER needs it"),
+        (
+            {"AGENT_OIDC_ISSUER": ""},
+            "AGENT_OIDC_CLIENT_ID: set without AGENT_OIDC_ISSUER; set that, or unset this",
+        ),
+        ({"AGENT_OIDC_ISSUER": "http://provider.example"}, f"AGENT_OIDC_ISSUER: {SAFELY}"),
+        (IN_PRODUCTION | {"AGENT_PUBLIC_URL": "http://parley.example"}, f"AGENT_PUBLIC_URL: {SAFELY}"),
+        (
+            {"AGENT_PUBLIC_URL": "https://h/console"},
+            "AGENT_PUBLIC_URL: expected an http:// or https:// URL without a path, got 'https://h/console'",
+        ),
+        (
+            {"AGENT_OIDC_SCOPES": "profile"},
+            "AGENT_OIDC_SCOPES: expected words between blanks, openid among them, got 'profile'",
+        ),
+    ],
+)
+def test_half_a_provider_is_named(changes, said):
+    assert problems(OIDC | changes) == (said,)

@@ -11,6 +11,7 @@ from config.form import (
     hidden,
     listed,
     located,
+    named,
     networks,
     numbers,
     one_of,
@@ -267,3 +268,18 @@ def test_numbers_read(given_text):
 def test_numbers_refuse(given_text):
     with pytest.raises(ValueError):  # noqa: PT011 - as above
         numbers(1, 65535).read(given_text)
+
+
+NAMED = named("roles by value", r"[^,]{1,20}", "[A-Z]+")
+
+
+def test_words_by_name_keep_their_order_and_a_name_may_hold_the_sign():
+    read = NAMED.read("cn=heads=HEAD, staff = x=GUEST")
+    assert list(read.items()) == [("cn=heads", "HEAD"), ("staff = x", "GUEST")]
+    assert NAMED.show(read) == "cn=heads=HEAD,staff = x=GUEST"
+
+
+@pytest.mark.parametrize("text", ["", "A", "=A", "a=", "a=b", "a=A,a=B", "a=A,", "a=A,,b=B"])
+def test_words_by_name_that_are_none_are_refused(text):
+    with pytest.raises(ValueError):  # noqa: PT011 - as above
+        NAMED.read(text)

@@ -50,6 +50,8 @@ FURTHER = frozenset(
         "AGENT_CONTEXT_TOKENS", "AGENT_PROMPT_CACHE", "AGENT_COUNT_TOKENS_ABOVE", "AGENT_THINKING",
         "AGENT_TOOLS", "AGENT_TOOL_ROLES", "AGENT_MAX_TOOL_CALLS", "AGENT_TURN_BUDGET_USD",
         "AGENT_FETCH_URL_HOSTS", "AGENT_FETCH_URL_PORTS",
+        "AGENT_PUBLIC_URL", "AGENT_OIDC_ISSUER", "AGENT_OIDC_CLIENT_ID", "AGENT_OIDC_CLIENT_SECRET",
+        "AGENT_OIDC_SCOPES", "AGENT_OIDC_USER_CLAIM", "AGENT_OIDC_ROLE_CLAIM", "AGENT_OIDC_ROLES",
     }
 )  # fmt: skip
 """What came to the contract's, each for something that the contract promises without naming its setting."""
@@ -119,6 +121,7 @@ SAMPLES = [
     "true",
     "x",
     "http://h",
+    "openid",
     "http://h/{traceId}",
     "memory://",
     "sqlite:///x",

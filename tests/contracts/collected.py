@@ -39,6 +39,9 @@ STRANGER = Path(__file__).parents[1] / "walk" / "plugins" / "stranger.py"
 ENTRY_POINTS = "[parley.sinks]\nclumsy = stranger:Clumsy\n"
 LIMITS = "AUDITEE=1000,GUEST=1"
 UNREACHABLE = {
+    "AGENT_OIDC_ISSUER": "http://127.0.0.1:1",
+    "AGENT_OIDC_CLIENT_ID": "parley",
+    "AGENT_PUBLIC_URL": "http://127.0.0.1:3005",
     "AGENT_JWT_ALGORITHM": "EdDSA",
     "AGENT_JWT_JWKS_URL": "http://127.0.0.1:1/jwks",
     "AGENT_AUDIT_CHECKPOINT_WEBHOOK": "http://127.0.0.1:1/checkpoints",
@@ -104,7 +107,9 @@ def from_far_away(cwd: Path) -> Iterator[tuple[str, Any]]:
     (strange / "000001.seg").write_bytes(b"no segment" * 100)
     with Service(cwd, UNREACHABLE) as service:
         ask(service, "Hello", key=TOKEN)
-        for kind in ("signing_keys_unfetched", "checkpoint_untold", "journal_strange"):
+        requested(service, "GET", "/console/oidc/start")
+        unreached = ("signing_keys_unfetched", "sign_in_failed", "checkpoint_untold", "journal_strange")
+        for kind in unreached:
             yield f"lines/{kind}", service.wait_for_line(type=kind)
 
 
@@ -251,13 +256,33 @@ def routes(service: Service, head: str) -> Iterator[tuple[str, Any]]:
     yield from proofs(service, row["id"], head)
     exported = requested(service, "GET", "/api/v1/audit/export", key=head, params=of_turn)
     yield "exportAuditEvents", [json.loads(line) for line in exported.text.splitlines()]
-    yield "getUsage", got(service, "/api/v1/usage")
-    yield "getLimits", got(service, "/api/v1/limits")
+    yield from (("getUsage", got(service, "/api/v1/usage")), ("getLimits", got(service, "/api/v1/limits")))
     yield "getLimitsOf", got(service, "/api/v1/limits/dev", head)
     yield "resetLimitsOf", requested(service, "DELETE", "/api/v1/limits/dev", key=head).json()
     yield "getLiveness", got(service, "/health/live", "")
     yield "getReadiness", got(service, "/health/ready", "")
-    yield from (*decided(service), *rated(service, answer["id"], head), *removing(service, head, one))
+    yield from (*administered(service, head), *decided(service))
+    yield from (*rated(service, answer["id"], head), *removing(service, head, one))
+
+
+def administered(service: Service, head: str) -> Iterator[tuple[str, Any]]:
+    """The routes about who is let in, and by what rules."""
+    body = {"user": "kim", "role": "AUDITOR", "scopes": ["audit:content"], "expires": "90d"}
+    made = requested(service, "POST", "/api/v1/keys", key=head, json=body).json()
+    yield "makeKey", made
+    yield "listKeys", got(service, "/api/v1/keys", head)
+    assert requested(service, "DELETE", f"/api/v1/keys/{made['id']}", key=head).status_code == 204
+    yield "revokeKey", None
+    with httpx.Client(trust_env=False) as browser:
+        assert browser.get(service.console).status_code == 303
+        listed = browser.get(f"{service.url}/api/v1/sessions").json()
+        yield "listSessions", listed
+        ended = browser.delete(f"{service.url}/api/v1/sessions/{listed['sessions'][0]['id']}")
+        assert (ended.status_code, ended.content) == (204, b"")
+    yield "endSession", None
+    yield "endSessions", requested(service, "DELETE", "/api/v1/sessions", key=head).json()
+    yield "listSettings", got(service, "/api/v1/settings", head)
+    yield "listRoles", got(service, "/api/v1/roles", head)
 
 
 def decided(service: Service) -> Iterator[tuple[str, Any]]:

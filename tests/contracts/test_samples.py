@@ -170,6 +170,7 @@ def write(collected: dict[str, Any], machine: str) -> None:
     examples["renameConversation request"] = {"title": "Sums"}
     examples["decideApproval request"] = {"decision": "approve", "reason": "The invoice is right."}
     examples["giveFeedback request"] = {"rating": "up", "comment": "Exactly what I needed."}
+    examples["makeKey request"] = {"user": "kim", "role": "AUDITOR", "expires": "90d"}
     examples["eraseSubject request"] = {"subject": "auditee", "confirm": "auditee"}
     event = examples.pop("exportAuditEvents")[0]
     del examples["resumeChat"]

@@ -181,6 +181,35 @@ def test_pages_go_on_by_their_cursor(typed, head):
     assert first.events[0].id != second.events[0].id
 
 
+def test_keys_are_made_used_and_revoked(typed, head):
+    content = typed.models.KeyBodyScopesItem("audit:content")
+    body = typed.models.KeyBody(user="kim", role="AUDITOR", scopes=[content], expires="90d")
+    made = typed.parsed("make_key", key=head, body=body, status=201)
+    assert (made.user, made.role, made.scopes) == ("kim", "AUDITOR", ["audit:content"])
+    assert typed.parsed("get_limits", key=made.key).policies
+    (listed,) = [each for each in typed.parsed("list_keys", key=head).keys if each.id == made.id]
+    assert (listed.status, listed.expires_at) == ("active", made.expires_at)
+    assert typed.parsed("revoke_key", made.id, key=head, status=204) is None
+    assert typed.parsed("get_limits", key=made.key, status=401).status == 401
+    assert typed.parsed("revoke_key", made.id, key=head, status=404).code is typed.models.Code.NOT_FOUND
+
+
+def test_sessions_are_listed_and_ended(typed, head):
+    assert typed.parsed("list_sessions").sessions == []
+    assert typed.parsed("list_sessions", user="head", status=403).code is typed.models.Code.FORBIDDEN
+    assert typed.parsed("end_session", "none", key=head, status=404).code is typed.models.Code.NOT_FOUND
+    assert typed.parsed("end_sessions", key=head, user="dev").ended == 0
+
+
+def test_settings_and_roles_are_told(typed, head):
+    settings = {each.name: each for each in typed.parsed("list_settings", key=head).settings}
+    assert (settings["AGENT_PORT"].value, settings["AGENT_PORT"].origin) == ("0", "env")
+    roles = {each.name: each for each in typed.parsed("list_roles", key=head).roles}
+    assert "erase" in roles["AUDIT_HEAD"].actions
+    assert roles["AUDITOR"].scopes.to_dict() == {"audit:content": "audit_content"}
+    assert roles["*"].requests == 20
+
+
 def test_usage_and_limits(typed, head, answer):
     typed.service.wait_for_rows(entityId=answer.id)
     report = typed.parsed("get_usage", group_by=typed.models.Grouping.TOOL, from_="2020-01-01")

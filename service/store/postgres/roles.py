@@ -35,6 +35,7 @@ KEPT = MappingProxyType(
         "conversation_lease": ALL,
         "idempotency_claim": ALL,
         "revoked_session": ALL,
+        "session": ALL,
         "api_key": ALL,
         "budget_ledger": ALL,
         "budget_reservation": ALL,

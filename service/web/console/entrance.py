@@ -46,7 +46,7 @@ def routes(pages: Pages, door: Authenticator, desk: Desk) -> list[HTTPRouteHandl
     async def sign_in(request: Asking) -> Response[str]:
         code = read(SignIn, request.scope["query_string"]).code
         led = pages.lead(CHAT)
-        led.set_cookie(session.given(door.sessions.open(code), secure=secure))
+        led.set_cookie(session.given(await door.sessions.open(code), secure=secure))
         return led
 
     @get(HOME, include_in_schema=False)

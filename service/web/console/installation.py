@@ -14,7 +14,10 @@ Offered = Callable[[str], Sequence[str]]
 
 
 class Installation(Struct, frozen=True, kw_only=True):
-    """One service as its pages know it; `trace_url` has `{traceId}` where a trace's id belongs."""
+    """One service as its pages know it; `trace_url` has `{traceId}` where a trace's id belongs.
+
+    With a `provider` of OpenID Connect, it is there that people sign in.
+    """
 
     models: Offered
     simulated: bool = False
@@ -22,6 +25,7 @@ class Installation(Struct, frozen=True, kw_only=True):
     thinking: bool = True
     streaming: bool = True
     trace_url: str | None = None
+    provider: bool = False
 
 
 def installation_of(settings: Settings, models: Offered) -> Installation:
@@ -33,6 +37,7 @@ def installation_of(settings: Settings, models: Offered) -> Installation:
         thinking=settings.model.thinking == "allowed",
         streaming=settings.streaming_enabled,
         trace_url=settings.trace_url or _jaegers(settings.jaeger_url),
+        provider=settings.oidc.issuer is not None,
     )
 
 

@@ -9,7 +9,17 @@ from msgspec import Struct
 
 from service.audit.verify import Report
 from service.store.event import Event
-from service.web import approvals, conversations, erasures, feedback, health, limits
+from service.web import (
+    approvals,
+    conversations,
+    erasures,
+    feedback,
+    health,
+    house_rules,
+    keys,
+    limits,
+    sessions,
+)
 from service.web.ask import ChatBody
 from service.web.events import EventPage
 from service.web.parameters import ExportQuery, Nothing, PageQuery, Period, UsageQuery
@@ -140,6 +150,14 @@ a key and a checkpoint kept elsewhere (`parley audit verify`), without which `fr
 
 KEY = """\
 For AUDIT_HEAD and AUDITOR. Keep it, and a checkpoint, where nobody of this service can write."""
+
+SIGNED_IN = """\
+One's own; with `user` those of somebody else, for AUDIT_HEAD. What began by a token of another issuer is not
+among them."""
+
+LOGGED_OUT = """\
+Logout everywhere: none of them is let in again, here at once, by other processes from their next request on.
+One's own; with `user` those of somebody else, for AUDIT_HEAD. Recorded in the audit."""
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -338,6 +356,90 @@ OPERATIONS: tuple[Operation, ...] = (
         refuses=ERASING,
     ),
     Operation(
+        id="listSessions",
+        method="get",
+        path=sessions.ALL,
+        tag="sessions",
+        summary="List sessions of the console that go on, the latest first",
+        description=SIGNED_IN,
+        query=sessions.SessionQuery,
+        media={JSON: sessions.SessionList},
+        refuses=(*KNOWN, Code.FORBIDDEN),
+    ),
+    Operation(
+        id="endSession",
+        method="delete",
+        path="/api/v1/sessions/{sessionId}",
+        tag="sessions",
+        summary="End one session",
+        description="One's own, and others' for AUDIT_HEAD; whatever else it is, it is not found.",
+        gives=204,
+        refuses=(*KNOWN, Code.NOT_FOUND),
+    ),
+    Operation(
+        id="endSessions",
+        method="delete",
+        path=sessions.ALL,
+        tag="sessions",
+        summary="End all sessions of a user",
+        description=LOGGED_OUT,
+        query=sessions.SessionQuery,
+        media={JSON: sessions.SessionsEnded},
+        refuses=(*KNOWN, Code.FORBIDDEN),
+    ),
+    Operation(
+        id="listKeys",
+        method="get",
+        path=keys.ALL,
+        tag="keys",
+        summary="List API keys, the oldest first, never their text",
+        description="For AUDIT_HEAD.",
+        media={JSON: keys.KeyList},
+        refuses=(*KNOWN, Code.FORBIDDEN),
+    ),
+    Operation(
+        id="makeKey",
+        method="post",
+        path=keys.ALL,
+        tag="keys",
+        summary="Make an API key; its text is in this answer and nowhere else",
+        description="For AUDIT_HEAD; recorded in the audit.",
+        body=keys.KeyBody,
+        gives=201,
+        media={JSON: keys.KeyMade},
+        refuses=(*KNOWN, Code.FORBIDDEN, Code.TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE),
+    ),
+    Operation(
+        id="revokeKey",
+        method="delete",
+        path="/api/v1/keys/{keyId}",
+        tag="keys",
+        summary="Make an API key hold no longer",
+        description="For AUDIT_HEAD; recorded in the audit.",
+        gives=204,
+        refuses=(*KNOWN, Code.FORBIDDEN, Code.NOT_FOUND),
+    ),
+    Operation(
+        id="listSettings",
+        method="get",
+        path=house_rules.SETTINGS,
+        tag="settings",
+        summary="List settings as they hold now, and where each comes from",
+        description="For AUDIT_HEAD. A secret is its mask.",
+        media={JSON: house_rules.SettingList},
+        refuses=(*KNOWN, Code.FORBIDDEN),
+    ),
+    Operation(
+        id="listRoles",
+        method="get",
+        path=house_rules.ROLES,
+        tag="settings",
+        summary="List roles, what each may do and how often",
+        description="For AUDIT_HEAD. The role `*` stands for any that has no line of its own.",
+        media={JSON: house_rules.RoleTable},
+        refuses=(*KNOWN, Code.FORBIDDEN),
+    ),
+    Operation(
         id="getUsage",
         method="get",
         path="/api/v1/usage",
@@ -412,6 +514,9 @@ WORDS = {
     "callId": "The id of a tool call, which the events `tool` and `approval` have.",
     "conversationId": "The id of a conversation, a UUID.",
     "eventId": "The id of an audit event.",
+    "sessionId": "The id of a session.",
+    "keyId": "The id of an API key, which stands in its text too.",
+    "user": "Whose; one's own where it is not given.",
     "subject": "A user's name; a slash in it is percent-encoded.",
     "limit": "At most so many on one page.",
     "cursor": "Goes on after a page: its `nextCursor`, with the same other parameters.",

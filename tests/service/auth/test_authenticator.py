@@ -49,8 +49,8 @@ class Doors:
             await self.of(**given)
         return raised.value.detail
 
-    def session(self, user="dev-auditor", role="AUDIT_HEAD"):
-        return self.sessions.open(self.sessions.invite(user, role))
+    async def session(self, user="dev-auditor", role="AUDIT_HEAD"):
+        return await self.sessions.open(self.sessions.invite(user, role))
 
 
 def pseudonym(user):
@@ -109,7 +109,7 @@ async def test_a_token_is_called_by_what_is_signed_and_not_by_its_signature(door
 
 
 async def test_a_session_names_its_user_by_cookie_only(doors):
-    token = doors.session()
+    token = await doors.session()
     caller = await doors.of(**cookie(token))
     assert (caller.user_id, caller.role, caller.method) == ("dev-auditor", "AUDIT_HEAD", "session")
     assert caller.credential_id == (await doors.sessions.read(token)).jti
@@ -126,7 +126,7 @@ async def test_without_an_issuer_no_token_is_taken():
     doors = Doors(mint=None)
     assert await doors.refusal(**bearer(MINT.token())) == REASON
     assert await doors.refusal(**cookie(MINT.token())) == NEEDED
-    assert (await doors.of(**cookie(doors.session()))).role == "AUDIT_HEAD"
+    assert (await doors.of(**cookie(await doors.session()))).role == "AUDIT_HEAD"
     assert (await doors.of(**bearer(MADE.key))).user_id == "keyed"
 
 
@@ -152,25 +152,25 @@ async def test_a_session_of_ours_is_no_token_of_an_issuer_that_shares_its_name()
 
 
 async def test_the_header_counts_where_both_came(doors):
-    both = bearer(MADE.key) | cookie(doors.session())
+    both = bearer(MADE.key) | cookie(await doors.session())
     assert (await doors.of(**both)).user_id == "keyed"
     assert (await doors.of(**both, **FOREIGN)).user_id == "keyed"
     for wrong in ("", "Bearer", "Basic x", "Bearer nobody"):
-        assert await doors.refusal(**cookie(doors.session()), authorization=wrong)
+        assert await doors.refusal(**cookie(await doors.session()), authorization=wrong)
 
 
 @pytest.mark.parametrize(
     "foreign", [FOREIGN, {"origin": "null", "host": "h"}, {"sec_fetch_site": "same-site"}]
 )
 async def test_other_sites_have_no_use_of_a_cookie_and_learn_nothing_of_it(doors, foreign):
-    for token in (doors.session(), MINT.token(), "rubbish", MINT.token(exp=1)):
+    for token in (await doors.session(), MINT.token(), "rubbish", MINT.token(exp=1)):
         await doors.refusal(CrossSite, **cookie(token), **foreign)
     assert (await doors.of(**bearer(MINT.token()), **foreign)).user_id == "ann"
     assert await doors.refusal(**foreign) == NEEDED
 
 
 async def test_a_sign_out_ends_the_session_and_no_other(doors):
-    mine, others = doors.session(), doors.session()
+    mine, others = await doors.session(), await doors.session()
     await doors.door.sign_out(Credentials(**cookie(mine), **bearer(MADE.key)))
     assert await doors.refusal(**cookie(mine)) == ENDED
     assert (await doors.of(**cookie(others))).role == "AUDIT_HEAD"
@@ -193,7 +193,7 @@ async def test_there_is_no_sign_out_without_a_session(doors, given):
 
 
 async def test_another_site_signs_nobody_out(doors):
-    token = doors.session()
+    token = await doors.session()
     with pytest.raises(CrossSite):
         await doors.door.sign_out(Credentials(**cookie(token), **FOREIGN))
     assert await doors.of(**cookie(token))
@@ -204,7 +204,7 @@ async def test_a_store_that_cannot_look_lets_no_token_in(doors):
         raise DatabaseError(f"away {token_id[:0]}")
 
     doors.ended.revoked = away
-    await doors.refusal(DatabaseError, **cookie(doors.session()))
+    await doors.refusal(DatabaseError, **cookie(await doors.session()))
     await doors.refusal(DatabaseError, **cookie(MINT.token()))
     await doors.refusal(DatabaseError, **bearer(MINT.token()))
 
@@ -231,7 +231,7 @@ async def test_a_token_that_went_on_goes_on_while_nobody_can_look(remembering, c
 
 
 async def test_a_session_that_went_on_goes_on_while_nobody_can_look(remembering):
-    seen, unseen = remembering.session(), remembering.session()
+    seen, unseen = await remembering.session(), await remembering.session()
     await remembering.of(**cookie(seen))
     leave(remembering)
     caller = await remembering.of(**cookie(seen))
@@ -240,7 +240,7 @@ async def test_a_session_that_went_on_goes_on_while_nobody_can_look(remembering)
 
 
 async def test_an_end_that_was_seen_counts_at_once(remembering):
-    ended, token = remembering.session(), MINT.token()
+    ended, token = await remembering.session(), MINT.token()
     await remembering.of(**cookie(ended))
     await remembering.of(**bearer(token))
     await remembering.door.sign_out(Credentials(**cookie(ended)))

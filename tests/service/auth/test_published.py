@@ -5,7 +5,8 @@ import logging
 
 import pytest
 
-from service.auth.published import FIRST_PAUSE, FRESH, KEPT, MOST_BYTES, PAUSE, PublishedKeys, fetch
+from service.auth.outside import MOST_BYTES, fetch
+from service.auth.published import FIRST_PAUSE, FRESH, KEPT, PAUSE, PublishedKeys
 from service.auth.trust import _load
 from service.errors import UpstreamUnreachable
 from tests.harness.clock import Clock

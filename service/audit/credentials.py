@@ -1,0 +1,31 @@
+"""The events of what lets people in: an API key made or revoked, sessions ended.
+
+Refuses a key's text, and to name whom it is for: their pseudonym stands there, as in traces.
+"""
+
+from collections.abc import Sequence
+
+from service.audit.deed import Doer
+from service.audit.deed import row_of as deed
+from service.audit.row import AuditRow
+
+KEY, MADE, REVOKED = "API_KEY", "MADE", "REVOKED"
+SESSION, ENDED = "SESSION", "ENDED"
+
+
+def made(
+    doer: Doer, key_id: str, pseudonym: str, role: str, scopes: Sequence[str], span: str | None
+) -> AuditRow:
+    """The event of a key that was made for somebody, for so long (None: for good)."""
+    facts = {"subject": pseudonym, "subjectRole": role, "scopes": list(scopes), "expires": span}
+    return deed(doer, KEY, MADE, key_id, facts)
+
+
+def revoked(doer: Doer, key_id: str) -> AuditRow:
+    """The event of a key that holds no longer."""
+    return deed(doer, KEY, REVOKED, key_id, {})
+
+
+def ended(doer: Doer, pseudonym: str, sessions: Sequence[str]) -> AuditRow:
+    """The event of somebody's sessions that were ended, by what they were called."""
+    return deed(doer, SESSION, ENDED, pseudonym, {"subject": pseudonym, "sessions": list(sessions)})

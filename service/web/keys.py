@@ -1,0 +1,158 @@
+"""/api/v1/keys: API keys listed, made, shown once, and revoked, by the rules of `parley keys`.
+
+Refuses whoever may not; a key's text leaves once, in the answer that made it, and stands nowhere else.
+"""
+
+from collections.abc import Callable
+from logging import INFO
+from typing import Annotated, Literal
+
+from litestar import delete, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import PathParameter
+from msgspec import Meta, Struct
+
+from config.settings import ROLE_NAME
+from service.audit import credentials
+from service.auth.credentials import USER_NAME
+from service.auth.key_terms import SPAN, Scope, micros_of, status_of
+from service.auth.keys import make_key
+from service.auth.permissions import Action
+from service.errors import NotFound
+from service.store.keys import KeyStore, StoredKey
+from service.web.bodies import MAX_BODY, read_body
+from service.web.desk import Asking, Desk
+from service.web.parameters import Nothing, read
+from telemetry import log, names
+from telemetry.record import Caller
+from telemetry.timestamp import timestamp
+
+ALL = "/api/v1/keys"
+ONE = "/api/v1/keys/{key_id:str}"
+NONE = "There is no key of that id, or it was revoked before."
+
+Id = Annotated[str, PathParameter(max_length=256)]
+
+
+class KeyBody(Struct, frozen=True, kw_only=True):
+    """Whom a key is for, and for how long it holds: 90d, 12h, 30m; for good where that is not given."""
+
+    user: Annotated[str, Meta(pattern=rf"^{USER_NAME}\Z")]
+    role: Annotated[str, Meta(pattern=rf"^{ROLE_NAME}\Z")]
+    scopes: tuple[Scope, ...] = ()
+    expires: Annotated[str, Meta(pattern=rf"^{SPAN}\Z")] | None = None
+
+
+class Key(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A key as it stands, without its text."""
+
+    id: str
+    user: str
+    role: str
+    scopes: tuple[str, ...]
+    status: Literal["active", "expired", "revoked"]
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+
+
+class KeyList(Struct, frozen=True):
+    """All keys that were made, the oldest first."""
+
+    keys: tuple[Key, ...]
+
+
+class KeyMade(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A key that was just made; `key` is told this once."""
+
+    id: str
+    key: str
+    user: str
+    role: str
+    scopes: tuple[str, ...] = ()
+    expires_at: str | None = None
+
+
+class Cabinet(Struct, frozen=True):
+    """Where keys are kept and under what, who is told of one that is revoked, and a user's pseudonym."""
+
+    store: KeyStore
+    pepper: bytes
+    drop: Callable[[str], None]
+    pseudonym: Callable[[str], str]
+
+
+def routes(cabinet: Cabinet, desk: Desk) -> list[HTTPRouteHandler]:
+    """The three routes."""
+
+    @get(ALL)
+    async def listed(request: Asking) -> KeyList:
+        await _admitted(request, desk)
+        now = desk.clock()
+        return KeyList(tuple(_told(key, now) for key in await cabinet.store.list()))
+
+    @post(ALL, status_code=201, request_max_body_size=MAX_BODY)
+    async def made(request: Asking) -> KeyMade:
+        caller = await _admitted(request, desk)
+        body, doer = await read_body(KeyBody, request), desk.doer(request, caller)
+        told, who = await _make(cabinet, body, doer.at), cabinet.pseudonym(body.user)
+        desk.note(credentials.made(doer, told.id, who, body.role, told.scopes, body.expires))
+        log.tell(_line(names.API_KEY_MADE, caller, told.id, subject=who, subjectRole=body.role))
+        return told
+
+    @delete(ONE, status_code=204)
+    async def revoked(request: Asking, key_id: Id) -> None:
+        caller = await _admitted(request, desk)
+        doer = desk.doer(request, caller)
+        if not await cabinet.store.revoke(key_id, doer.at):
+            raise NotFound(NONE)
+        cabinet.drop(key_id)
+        desk.note(credentials.revoked(doer, key_id))
+        log.tell(_line(names.API_KEY_REVOKED, caller, key_id))
+
+    return [listed, made, revoked]
+
+
+async def _admitted(request: Asking, desk: Desk) -> Caller:
+    caller = await desk.admit(request, Action.KEYS)
+    read(Nothing, request.scope["query_string"])
+    return caller
+
+
+async def _make(cabinet: Cabinet, body: KeyBody, now: int) -> KeyMade:
+    new = make_key(cabinet.pepper)
+    scopes = tuple(dict.fromkeys(body.scopes))
+    key = StoredKey(
+        id=new.id,
+        user_id=body.user,
+        role=body.role,
+        scopes=scopes,
+        digest=new.digest,
+        created_at=now,
+        expires_at=now + micros_of(body.expires) if body.expires else None,
+    )
+    await cabinet.store.add(key)
+    until = _time(key.expires_at)
+    return KeyMade(id=new.id, key=new.key, user=body.user, role=body.role, scopes=scopes, expires_at=until)
+
+
+def _told(key: StoredKey, now: int) -> Key:
+    return Key(
+        id=key.id,
+        user=key.user_id,
+        role=key.role,
+        scopes=key.scopes,
+        status=status_of(key, now),
+        created_at=timestamp(key.created_at),
+        expires_at=_time(key.expires_at),
+        revoked_at=_time(key.revoked_at),
+    )
+
+
+def _time(moment: int | None) -> str | None:
+    return None if moment is None else timestamp(moment)
+
+
+def _line(kind: str, caller: Caller, key_id: str, **more: str) -> log.Line:
+    fields = {"userId": caller.user_id, "role": caller.role, "keyId": key_id, **more}
+    return log.Line(kind, INFO, fields, caller.pseudonym)
