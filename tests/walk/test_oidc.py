@@ -116,7 +116,7 @@ def test_somebody_without_a_role_sees_why_and_is_recorded(signing, browser):
     denied = {"type": "access_denied", "category": "authorization", "route": f"GET {CALLBACK}"}
     before = len(signing.service.lines(**denied))
     text = told(browser.sign_in(signing.start, "nobody"), 403, "Not permitted")
-    assert "You don&#x27;t have permission to perform this action." in text
+    assert "You don&#39;t have permission to perform this action." in text
     assert "gives you no role that counts here" in text
     wait(lambda: len(signing.service.lines(**denied)) == before + 1, seen=signing.service.said)
     assert browser.get(f"{signing.service.url}/console/").status_code == 401
