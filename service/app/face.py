@@ -27,7 +27,6 @@ from service.web import (
     chat,
     console,
     conversations,
-    erasures,
     feedback,
     health,
     house_rules,
@@ -37,13 +36,14 @@ from service.web import (
     resumed,
     sessions,
     usage,
-    verification,
 )
 from service.web.acquaintances import Acquaintances
+from service.web.archive import Archive
 from service.web.ask import Identify
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
+from service.web.erasures import Erasing
 from service.web.health import Check
 from service.web.idempotency import Keys
 from service.web.keys import Cabinet
@@ -82,13 +82,13 @@ def build_app(
     door, met = doors.who, Acquaintances()
     pages = console_pages(settings, doors.gate)
     desk = Desk(partial(_who, door), records.note, microseconds)
+    archive = _archive(settings, database, Cursors(derived.cursor), desk, records.sealing, door)
     litestar = Litestar(
         route_handlers=[
             *_chatting(settings, turns, met.remembering(door.identify), database, desk),
             *_asking(turns, database, Cursors(derived.cursor), desk),
             *limits.routes(doors.gate, partial(_known, database, derived), desk),
-            *_proving(database, Cursors(derived.cursor), desk, records.sealing, settings.database_url),
-            *erasures.routes(database.erasures, desk, door.forget),
+            *archive.routes(desk),
             *_administering(database, derived, desk, doors, secure=_secure(settings)),
             *console_routes(pages, settings, database, derived, door, desk),
             *schema.routes(),
@@ -129,17 +129,22 @@ def _asking(turns: Turns, database: Database, cursors: Cursors, desk: Desk) -> l
     ]
 
 
-def _proving(
-    database: Database, cursors: Cursors, desk: Desk, sealing: Sealing, url: str
-) -> list[HTTPRouteHandler]:
-    """The audit's routes."""
-    return [
-        *audit.routes(
-            *(database.questions, cursors, desk, Prover(database, sealing), database.opening),
-            join=joining(database.feedback),
-        ),
-        *verification.routes(Verifying(database, sealing.key, Scanning(url, 1, niceness=10)), desk),
-    ]
+def _archive(
+    settings: Settings,
+    database: Database,
+    cursors: Cursors,
+    desk: Desk,
+    sealing: Sealing,
+    door: Authenticator,
+) -> Archive:
+    """The audit as it is shown."""
+    asked, prover = database.questions, Prover(database, sealing)
+    scanning = Scanning(settings.database_url, 1, niceness=10)
+    return Archive(
+        audit.auditing(asked, cursors, desk, prover, database.opening, joining(database.feedback)),
+        Verifying(database, sealing.key, scanning),
+        Erasing(database.erasures, door.forget),
+    )
 
 
 def _administering(
