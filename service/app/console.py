@@ -18,6 +18,7 @@ from service.auth.sessions import Sessions
 from service.limits import Gate
 from service.store.database import Database
 from service.web import console
+from service.web.archive import Archive
 from service.web.console import oidc
 from service.web.console.installation import installation_of
 from service.web.console.pages import Pages
@@ -38,11 +39,17 @@ def console_pages(settings: Settings, gate: Gate) -> Pages:
 
 
 def console_routes(
-    pages: Pages, settings: Settings, database: Database, derived: Derived, door: Authenticator, desk: Desk
+    pages: Pages,
+    settings: Settings,
+    database: Database,
+    derived: Derived,
+    door: Authenticator,
+    desk: Desk,
+    archive: Archive,
 ) -> list[HTTPRouteHandler]:
     """The routes of pages for people."""
     return [
-        *console.routes(pages, door, desk),
+        *console.routes(pages, door, desk, archive),
         *_sign_in_routes(pages, settings, database, derived, door.sessions),
     ]
 

@@ -90,7 +90,7 @@ def build_app(
             *limits.routes(doors.gate, partial(_known, database, derived), desk),
             *archive.routes(desk),
             *_administering(database, derived, desk, doors, secure=_secure(settings)),
-            *console_routes(pages, settings, database, derived, door, desk),
+            *console_routes(pages, settings, database, derived, door, desk, archive),
             *schema.routes(),
             *health.routes(checks, lambda: turns.leaving),
         ],

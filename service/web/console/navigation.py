@@ -20,7 +20,10 @@ class Way(Struct, frozen=True):
     action: Action
 
 
-PAGES = (Way("/console/chat", "Chat", "Ask, and see what is done to answer.", Action.CHAT),)
+PAGES = (
+    Way("/console/chat", "Chat", "Ask, and see what is done to answer.", Action.CHAT),
+    Way("/console/audit", "Audit", "Who asked what, and the proof that it was so.", Action.AUDIT),
+)
 """The console's own pages, in the order they are shown."""
 
 ROUTES = (
