@@ -20,7 +20,10 @@ class Way(Struct, frozen=True):
     action: Action
 
 
-PAGES = (Way("/console/chat", "Chat", "Ask, and see what is done to answer.", Action.CHAT),)
+PAGES = (
+    Way("/console/chat", "Chat", "Ask, and see what is done to answer.", Action.CHAT),
+    Way("/console/queries", "Queries", "Your latest ones, each with all that was done for it.", Action.OWN),
+)
 """The console's own pages, in the order they are shown."""
 
 ROUTES = (
