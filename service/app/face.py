@@ -16,6 +16,7 @@ from config.table import Row
 from service.agent.turns import Turns
 from service.app.console import console_pages, console_routes
 from service.app.records import Records
+from service.app.telling import telling_routes
 from service.audit.checkpoints import Sealing
 from service.auth.authenticator import Authenticator
 from service.auth.derive import Derived
@@ -91,6 +92,7 @@ def build_app(
             *archive.routes(desk),
             *_administering(database, derived, desk, doors, secure=_secure(settings)),
             *console_routes(pages, settings, database, derived, door, desk, archive),
+            *telling_routes(pages, settings, database, derived, archive, desk),
             *schema.routes(),
             *health.routes(checks, lambda: turns.leaving),
         ],

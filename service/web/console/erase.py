@@ -22,6 +22,8 @@ from service.web.parameters import Nothing, read, take
 from service.web.problems import STATUS
 from telemetry.record import Caller
 
+FIELDS = Erasure.__struct_fields__
+
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -56,15 +58,18 @@ def routes(pages: Pages, erasing: Erasing, desk: Desk) -> list[HTTPRouteHandler]
 
 def _left_out(given: Pairs) -> Pairs:
     """Fields that a form has and this one did not send; as empty ones they are refused by their names."""
-    return [(name, "") for name in Erasure.__struct_fields__ if name not in dict(given)]
+    return [(name, "") for name in FIELDS if name not in dict(given)]
 
 
 def _page(pages: Pages, caller: Caller, subject: str, error: ServiceError | None = None) -> Response[str]:
     failure = classify(error) if error else None
+    faults = failure.fields if failure else ()
+    known = {each.field: each.message for each in faults if each.field in FIELDS}
     facts: dict[str, Any] = {
         "subject": subject,
-        "refused": failure.detail if failure and not failure.fields else None,
-        "wrong": {each.field: each.message for each in failure.fields} if failure else {},
+        "refused": failure.detail if failure and not known else None,
+        "others": [each for each in faults if each.field not in FIELDS],
+        "wrong": known,
         "halls": rooms_of(caller),
     }
     return pages.show("erase", caller, PATH, status=STATUS[failure.code] if failure else 200, **facts)

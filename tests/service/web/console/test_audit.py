@@ -75,7 +75,7 @@ async def test_the_list_says_of_each_event_what_the_api_says(web):
     assert listed(page) == ["event-002", "event-001", "event-000"]
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", page.text))
     assert "user-1 CFO answered model-1 120 $1.25 1,500 How much did we spend?" in text
-    assert "failed × 20 upstream_timeout network" in text
+    assert "failed \N{MULTIPLICATION SIGN} 20 upstream_timeout network" in text
     assert "nobody CFO refused" in text
     assert 'href="/console/queries/turn-1"' in page.text
     assert 'datetime="2025-11-24T16:00:00.123Z" title="2025-11-24 16:00:00 UTC"' in page.text
