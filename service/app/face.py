@@ -41,10 +41,12 @@ from service.web import (
 )
 from service.web.acquaintances import Acquaintances
 from service.web.ask import Identify
+from service.web.console.offices import Offices
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
 from service.web.health import Check
+from service.web.house_rules import HouseRules
 from service.web.idempotency import Keys
 from service.web.keys import Cabinet
 from service.web.opinions import joining
@@ -67,6 +69,7 @@ class Doors(Struct, frozen=True):
     who: Authenticator
     gate: Gate
     settings: Callable[[], Sequence[Row]] = tuple
+    live: frozenset[str] = frozenset()
 
 
 def build_app(
@@ -82,6 +85,7 @@ def build_app(
     door, met = doors.who, Acquaintances()
     pages = console_pages(settings, doors.gate)
     desk = Desk(partial(_who, door), records.note, microseconds)
+    offices = _offices(settings, database, derived, doors)
     litestar = Litestar(
         route_handlers=[
             *_chatting(settings, turns, met.remembering(door.identify), database, desk),
@@ -89,8 +93,8 @@ def build_app(
             *limits.routes(doors.gate, partial(_known, database, derived), desk),
             *_proving(database, Cursors(derived.cursor), desk, records.sealing, settings.database_url),
             *erasures.routes(database.erasures, desk, door.forget),
-            *_administering(database, derived, desk, doors, secure=_secure(settings)),
-            *console_routes(pages, settings, database, derived, door, desk),
+            *_administering(offices, desk),
+            *console_routes(pages, settings, database, derived, door, desk, offices),
             *schema.routes(),
             *health.routes(checks, lambda: turns.leaving),
         ],
@@ -116,11 +120,6 @@ def _chatting(
     ]
 
 
-def _secure(settings: Settings) -> bool:
-    """Whether cookies go by TLS only."""
-    return settings.environment != "development"
-
-
 def _asking(turns: Turns, database: Database, cursors: Cursors, desk: Desk) -> list[HTTPRouteHandler]:
     """The routes that ask what is kept."""
     return [
@@ -142,15 +141,22 @@ def _proving(
     ]
 
 
-def _administering(
-    database: Database, derived: Derived, desk: Desk, doors: Doors, *, secure: bool
-) -> list[HTTPRouteHandler]:
+def _offices(settings: Settings, database: Database, derived: Derived, doors: Doors) -> Offices:
+    """Who is let in, and by what rules: for routes and pages; outside development cookies go by TLS only."""
+    door, name, secure = doors.who, derived.pseudonym, settings.environment != "development"
+    return Offices(
+        Opened(database.sessions, door.sessions, name, secure),
+        Cabinet(database.keys, derived.pepper, door.drop_key, name),
+        HouseRules(doors.settings, lambda: doors.gate.rules.limits, doors.live),
+    )
+
+
+def _administering(offices: Offices, desk: Desk) -> list[HTTPRouteHandler]:
     """The routes about who is let in, and by what rules."""
-    door, name = doors.who, derived.pseudonym
     return [
-        *sessions.routes(Opened(database.sessions, door.sessions, name, secure), desk),
-        *keys.routes(Cabinet(database.keys, derived.pepper, door.drop_key, name), desk),
-        *house_rules.routes(doors.settings, lambda: doors.gate.rules.limits, desk),
+        *sessions.routes(offices.sessions, desk),
+        *keys.routes(offices.keys, desk),
+        *house_rules.routes(offices.rules, desk),
     ]
 
 

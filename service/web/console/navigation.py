@@ -20,7 +20,17 @@ class Way(Struct, frozen=True):
     action: Action
 
 
-PAGES = (Way("/console/chat", "Chat", "Ask, and see what is done to answer.", Action.CHAT),)
+PAGES = (
+    Way("/console/chat", "Chat", "Ask, and see what is done to answer.", Action.CHAT),
+    Way(
+        "/console/settings",
+        "Settings",
+        "The rules that hold now; what each role may.",
+        Action.SETTINGS,
+    ),
+    Way("/console/keys", "Keys", "API keys: who has one, making and revoking them.", Action.KEYS),
+    Way("/console/sessions", "Sessions", "Where you are signed in, and the way out of it.", Action.OWN),
+)
 """The console's own pages, in the order they are shown."""
 
 ROUTES = (
