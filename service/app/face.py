@@ -27,7 +27,6 @@ from service.web import (
     chat,
     console,
     conversations,
-    erasures,
     feedback,
     health,
     house_rules,
@@ -37,14 +36,15 @@ from service.web import (
     resumed,
     sessions,
     usage,
-    verification,
 )
 from service.web.acquaintances import Acquaintances
+from service.web.archive import Archive
 from service.web.ask import Identify
 from service.web.console.offices import Offices
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
+from service.web.erasures import Erasing
 from service.web.health import Check
 from service.web.house_rules import HouseRules
 from service.web.idempotency import Keys
@@ -86,17 +86,16 @@ def build_app(
     pages = console_pages(settings, doors.gate)
     desk = Desk(partial(_who, door), records.note, microseconds)
     offices = _offices(settings, database, derived, doors)
+    archive = _archive(settings, database, Cursors(derived.cursor), desk, records.sealing, door)
     litestar = Litestar(
         route_handlers=[
             *_chatting(settings, turns, met.remembering(door.identify), database, desk),
             *_asking(turns, database, Cursors(derived.cursor), desk),
             *limits.routes(doors.gate, partial(_known, database, derived), desk),
-            *_proving(database, Cursors(derived.cursor), desk, records.sealing, settings.database_url),
-            *erasures.routes(database.erasures, desk, door.forget),
+            *archive.routes(desk),
             *_administering(offices, desk),
             *console_routes(pages, settings, database, derived, door, desk, offices),
-            *schema.routes(),
-            *health.routes(checks, lambda: turns.leaving),
+            *_open(checks, turns),
         ],
         exception_handlers={Exception: console.refusing(pages, problems.answer)},
         logging_config=None,
@@ -128,17 +127,22 @@ def _asking(turns: Turns, database: Database, cursors: Cursors, desk: Desk) -> l
     ]
 
 
-def _proving(
-    database: Database, cursors: Cursors, desk: Desk, sealing: Sealing, url: str
-) -> list[HTTPRouteHandler]:
-    """The audit's routes."""
-    return [
-        *audit.routes(
-            *(database.questions, cursors, desk, Prover(database, sealing), database.opening),
-            join=joining(database.feedback),
-        ),
-        *verification.routes(Verifying(database, sealing.key, Scanning(url, 1, niceness=10)), desk),
-    ]
+def _archive(
+    settings: Settings,
+    database: Database,
+    cursors: Cursors,
+    desk: Desk,
+    sealing: Sealing,
+    door: Authenticator,
+) -> Archive:
+    """The audit as it is shown."""
+    asked, prover = database.questions, Prover(database, sealing)
+    scanning = Scanning(settings.database_url, 1, niceness=10)
+    return Archive(
+        audit.auditing(asked, cursors, desk, prover, database.opening, joining(database.feedback)),
+        Verifying(database, sealing.key, scanning),
+        Erasing(database.erasures, door.forget),
+    )
 
 
 def _offices(settings: Settings, database: Database, derived: Derived, doors: Doors) -> Offices:
@@ -158,6 +162,11 @@ def _administering(offices: Offices, desk: Desk) -> list[HTTPRouteHandler]:
         *keys.routes(offices.keys, desk),
         *house_rules.routes(offices.rules, desk),
     ]
+
+
+def _open(checks: Mapping[str, Check], turns: Turns) -> list[HTTPRouteHandler]:
+    """The routes that everybody may take."""
+    return [*schema.routes(), *health.routes(checks, lambda: turns.leaving)]
 
 
 async def _known(database: Database, derived: Derived, user: str) -> Caller | None:
