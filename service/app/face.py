@@ -16,6 +16,7 @@ from config.table import Row
 from service.agent.turns import Turns
 from service.app.console import console_pages, console_routes
 from service.app.records import Records
+from service.app.telling import telling_routes
 from service.audit.checkpoints import Sealing
 from service.auth.authenticator import Authenticator
 from service.auth.derive import Derived
@@ -90,11 +91,11 @@ def build_app(
     litestar = Litestar(
         route_handlers=[
             *_chatting(settings, turns, met.remembering(door.identify), database, desk),
-            *_asking(turns, database, Cursors(derived.cursor), desk),
-            *limits.routes(doors.gate, partial(_known, database, derived), desk),
+            *_asking(turns, database, derived, doors.gate, desk),
             *archive.routes(desk),
             *_administering(offices, desk),
             *console_routes(pages, settings, database, derived, door, desk, offices),
+            *telling_routes(pages, settings, database, derived, archive, desk),
             *_open(checks, turns),
         ],
         exception_handlers={Exception: console.refusing(pages, problems.answer)},
@@ -119,11 +120,15 @@ def _chatting(
     ]
 
 
-def _asking(turns: Turns, database: Database, cursors: Cursors, desk: Desk) -> list[HTTPRouteHandler]:
+def _asking(
+    turns: Turns, database: Database, derived: Derived, gate: Gate, desk: Desk
+) -> list[HTTPRouteHandler]:
     """The routes that ask what is kept."""
+    cursors = Cursors(derived.cursor)
     return [
         *usage.routes(database.questions, desk),
         *conversations.routes(database.conversations, turns.memory.hide, cursors, desk),
+        *limits.routes(gate, partial(_known, database, derived), desk),
     ]
 
 

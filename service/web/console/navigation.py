@@ -22,6 +22,7 @@ class Way(Struct, frozen=True):
 
 PAGES = (
     Way("/console/chat", "Chat", "Ask, and see what is done to answer.", Action.CHAT),
+    Way("/console/queries", "Queries", "Your latest ones, each with all that was done for it.", Action.OWN),
     Way(
         "/console/settings",
         "Settings",
