@@ -6,6 +6,10 @@ Refuses to round money away: below a cent there are six digits.
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 TWO_MINUTES = 2 * MINUTE
 TWO_HOURS = 2 * HOUR
+ABSENT = "\u2013"
+"""What a table has where there is no number."""
+MINUS = "\u2212"
+"""As wide as a digit."""
 CENT, DOLLAR = 10_000, 1_000_000
 """In micro-dollars."""
 
@@ -13,7 +17,7 @@ CENT, DOLLAR = 10_000, 1_000_000
 def span(milliseconds: float | None) -> str:
     """How long something took."""
     if milliseconds is None:
-        return "–"  # noqa: RUF001 - what a table has where there is no number
+        return ABSENT
     if milliseconds < SECOND:
         return f"{milliseconds:.0f} ms"
     if milliseconds < TWO_MINUTES:
@@ -25,11 +29,11 @@ def span(milliseconds: float | None) -> str:
 
 def dollars(micros: int) -> str:
     """US dollars out of micro-dollars: to the cent where there are some, to the micro-dollar below."""
-    sign, amount = "−" if micros < 0 else "", abs(micros)  # noqa: RUF001 - a minus as wide as a digit
+    sign, amount = MINUS if micros < 0 else "", abs(micros)
     digits = 2 if amount == 0 or amount >= DOLLAR else 4 if amount >= CENT else 6
     return f"{sign}${amount / DOLLAR:,.{digits}f}"
 
 
 def count(number: int | None) -> str:
     """A number of things."""
-    return "–" if number is None else f"{number:,}"  # noqa: RUF001 - as above
+    return ABSENT if number is None else f"{number:,}"
