@@ -18,9 +18,9 @@ from service.auth.sessions import Sessions
 from service.limits import Gate
 from service.store.database import Database
 from service.web import console
-from service.web.archive import Archive
 from service.web.console import oidc
 from service.web.console.installation import installation_of
+from service.web.console.offices import Offices
 from service.web.console.pages import Pages
 from service.web.console.shelf import Shelf
 from service.web.desk import Desk
@@ -45,11 +45,11 @@ def console_routes(
     derived: Derived,
     door: Authenticator,
     desk: Desk,
-    archive: Archive,
+    offices: Offices,
 ) -> list[HTTPRouteHandler]:
     """The routes of pages for people."""
     return [
-        *console.routes(pages, door, desk, archive),
+        *console.routes(pages, door, desk, offices),
         *_sign_in_routes(pages, settings, database, derived, door.sessions),
     ]
 

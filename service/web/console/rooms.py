@@ -7,18 +7,21 @@ from litestar.handlers import HTTPRouteHandler
 
 from service.auth.authenticator import Authenticator
 from service.web.archive import Archive
-from service.web.console import chat, entrance, erase, event, events, verify
+from service.web.console import chat, entrance, erase, event, events, keys, sessions, settings, verify
+from service.web.console.offices import Offices
 from service.web.console.pages import Pages
 from service.web.desk import Desk
 
 
-def routes(pages: Pages, door: Authenticator, desk: Desk, archive: Archive) -> list[HTTPRouteHandler]:
+def routes(pages: Pages, door: Authenticator, desk: Desk, offices: Offices) -> list[HTTPRouteHandler]:
     """The console's routes."""
     return [
         pages.shelf.route(),
         *entrance.routes(pages, door, desk),
         chat.route(pages, desk),
-        *audit_routes(pages, archive, desk),
+        settings.route(pages, offices.rules, desk),
+        *keys.routes(pages, offices.keys, desk),
+        *sessions.routes(pages, offices.sessions, door, desk),
     ]
 
 
