@@ -41,11 +41,14 @@ from service.web import (
 from service.web.acquaintances import Acquaintances
 from service.web.archive import Archive
 from service.web.ask import Identify
+from service.web.console.headers import for_paths
+from service.web.console.offices import Offices
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
 from service.web.erasures import Erasing
 from service.web.health import Check
+from service.web.house_rules import HouseRules
 from service.web.idempotency import Keys
 from service.web.keys import Cabinet
 from service.web.opinions import joining
@@ -68,6 +71,7 @@ class Doors(Struct, frozen=True):
     who: Authenticator
     gate: Gate
     settings: Callable[[], Sequence[Row]] = tuple
+    live: frozenset[str] = frozenset()
 
 
 def build_app(
@@ -83,26 +87,35 @@ def build_app(
     door, met = doors.who, Acquaintances()
     pages = console_pages(settings, doors.gate)
     desk = Desk(partial(_who, door), records.note, microseconds)
+    offices = _offices(settings, database, derived, doors)
     archive = _archive(settings, database, Cursors(derived.cursor), desk, records.sealing, door)
     litestar = Litestar(
         route_handlers=[
             *_chatting(settings, turns, met.remembering(door.identify), database, desk),
-            *_asking(turns, database, Cursors(derived.cursor), desk),
-            *limits.routes(doors.gate, partial(_known, database, derived), desk),
+            *_asking(turns, database, derived, doors.gate, desk),
             *archive.routes(desk),
-            *_administering(database, derived, desk, doors, secure=_secure(settings)),
-            *console_routes(pages, settings, database, derived, door, desk),
+            *_administering(offices, desk),
+            *console_routes(pages, settings, database, derived, door, desk, offices),
             *telling_routes(pages, settings, database, derived, archive, desk),
-            *schema.routes(),
-            *health.routes(checks, lambda: turns.leaving),
+            *_open(checks, turns),
         ],
         exception_handlers={Exception: console.refusing(pages, problems.answer)},
         logging_config=None,
         openapi_config=None,
         request_max_body_size=chat.MAX_BODY,
     )
-    face = traced(Envelope(Threshold(litestar, turns, met, most=settings.max_body_bytes)), litestar)
-    return impatient(face, settings.streams.stall_ms / 1000)
+    return _faced(settings, litestar, Threshold(litestar, turns, met, most=settings.max_body_bytes))
+
+
+def _faced(settings: Settings, litestar: Litestar, threshold: Threshold) -> Any:
+    """What stands around the threshold: the span, the headers of every answer, patience."""
+    envelope = Envelope(threshold, for_paths(secure=_secure(settings)))
+    return impatient(traced(envelope, litestar), settings.streams.stall_ms / 1000)
+
+
+def _secure(settings: Settings) -> bool:
+    """Whether people come by TLS only."""
+    return settings.environment != "development"
 
 
 def _chatting(
@@ -118,16 +131,15 @@ def _chatting(
     ]
 
 
-def _secure(settings: Settings) -> bool:
-    """Whether cookies go by TLS only."""
-    return settings.environment != "development"
-
-
-def _asking(turns: Turns, database: Database, cursors: Cursors, desk: Desk) -> list[HTTPRouteHandler]:
+def _asking(
+    turns: Turns, database: Database, derived: Derived, gate: Gate, desk: Desk
+) -> list[HTTPRouteHandler]:
     """The routes that ask what is kept."""
+    cursors = Cursors(derived.cursor)
     return [
         *usage.routes(database.questions, desk),
         *conversations.routes(database.conversations, turns.memory.hide, cursors, desk),
+        *limits.routes(gate, partial(_known, database, derived), desk),
     ]
 
 
@@ -149,16 +161,28 @@ def _archive(
     )
 
 
-def _administering(
-    database: Database, derived: Derived, desk: Desk, doors: Doors, *, secure: bool
-) -> list[HTTPRouteHandler]:
-    """The routes about who is let in, and by what rules."""
+def _offices(settings: Settings, database: Database, derived: Derived, doors: Doors) -> Offices:
+    """Who is let in, and by what rules: for routes and pages."""
     door, name = doors.who, derived.pseudonym
+    return Offices(
+        Opened(database.sessions, door.sessions, name, _secure(settings)),
+        Cabinet(database.keys, derived.pepper, door.drop_key, name),
+        HouseRules(doors.settings, lambda: doors.gate.rules.limits, doors.live),
+    )
+
+
+def _administering(offices: Offices, desk: Desk) -> list[HTTPRouteHandler]:
+    """The routes about who is let in, and by what rules."""
     return [
-        *sessions.routes(Opened(database.sessions, door.sessions, name, secure), desk),
-        *keys.routes(Cabinet(database.keys, derived.pepper, door.drop_key, name), desk),
-        *house_rules.routes(doors.settings, lambda: doors.gate.rules.limits, desk),
+        *sessions.routes(offices.sessions, desk),
+        *keys.routes(offices.keys, desk),
+        *house_rules.routes(offices.rules, desk),
     ]
+
+
+def _open(checks: Mapping[str, Check], turns: Turns) -> list[HTTPRouteHandler]:
+    """The routes that everybody may take."""
+    return [*schema.routes(), *health.routes(checks, lambda: turns.leaving)]
 
 
 async def _known(database: Database, derived: Derived, user: str) -> Caller | None:

@@ -23,6 +23,14 @@ class Way(Struct, frozen=True):
 PAGES = (
     Way("/console/chat", "Chat", "Ask, and see what is done to answer.", Action.CHAT),
     Way("/console/queries", "Queries", "Your latest ones, each with all that was done for it.", Action.OWN),
+    Way(
+        "/console/settings",
+        "Settings",
+        "The rules that hold now; what each role may.",
+        Action.SETTINGS,
+    ),
+    Way("/console/keys", "Keys", "API keys: who has one, making and revoking them.", Action.KEYS),
+    Way("/console/sessions", "Sessions", "Where you are signed in, and the way out of it.", Action.OWN),
 )
 """The console's own pages, in the order they are shown."""
 
