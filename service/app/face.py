@@ -41,6 +41,7 @@ from service.web import (
 from service.web.acquaintances import Acquaintances
 from service.web.archive import Archive
 from service.web.ask import Identify
+from service.web.console.headers import for_paths
 from service.web.console.offices import Offices
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
@@ -104,8 +105,18 @@ def build_app(
         openapi_config=None,
         request_max_body_size=chat.MAX_BODY,
     )
-    face = traced(Envelope(Threshold(litestar, turns, met, most=settings.max_body_bytes)), litestar)
-    return impatient(face, settings.streams.stall_ms / 1000)
+    return _faced(settings, litestar, Threshold(litestar, turns, met, most=settings.max_body_bytes))
+
+
+def _faced(settings: Settings, litestar: Litestar, threshold: Threshold) -> Any:
+    """What stands around the threshold: the span, the headers of every answer, patience."""
+    envelope = Envelope(threshold, for_paths(secure=_secure(settings)))
+    return impatient(traced(envelope, litestar), settings.streams.stall_ms / 1000)
+
+
+def _secure(settings: Settings) -> bool:
+    """Whether people come by TLS only."""
+    return settings.environment != "development"
 
 
 def _chatting(
@@ -152,10 +163,10 @@ def _archive(
 
 
 def _offices(settings: Settings, database: Database, derived: Derived, doors: Doors) -> Offices:
-    """Who is let in, and by what rules: for routes and pages; outside development cookies go by TLS only."""
-    door, name, secure = doors.who, derived.pseudonym, settings.environment != "development"
+    """Who is let in, and by what rules: for routes and pages."""
+    door, name = doors.who, derived.pseudonym
     return Offices(
-        Opened(database.sessions, door.sessions, name, secure),
+        Opened(database.sessions, door.sessions, name, _secure(settings)),
         Cabinet(database.keys, derived.pepper, door.drop_key, name),
         HouseRules(doors.settings, lambda: doors.gate.rules.limits, doors.live),
     )
