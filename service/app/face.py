@@ -15,8 +15,10 @@ from config.settings import Settings
 from config.table import Row
 from service.agent.turns import Turns
 from service.app.console import console_pages, console_routes
+from service.app.operations import build_board
 from service.app.records import Records
 from service.audit.checkpoints import Sealing
+from service.audit.sink import AuditSink
 from service.auth.authenticator import Authenticator
 from service.auth.derive import Derived
 from service.limits import Gate
@@ -33,6 +35,7 @@ from service.web import (
     house_rules,
     keys,
     limits,
+    operations,
     problems,
     resumed,
     sessions,
@@ -41,6 +44,7 @@ from service.web import (
 )
 from service.web.acquaintances import Acquaintances
 from service.web.ask import Identify
+from service.web.console import operations as operations_page
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
@@ -82,6 +86,7 @@ def build_app(
     door, met = doors.who, Acquaintances()
     pages = console_pages(settings, doors.gate)
     desk = Desk(partial(_who, door), records.note, microseconds)
+    lookout = _lookout(settings, turns, database, derived, records.audited, checks, doors.gate)
     litestar = Litestar(
         route_handlers=[
             *_chatting(settings, turns, met.remembering(door.identify), database, desk),
@@ -91,6 +96,8 @@ def build_app(
             *erasures.routes(database.erasures, desk, door.forget),
             *_administering(database, derived, desk, doors, secure=_secure(settings)),
             *console_routes(pages, settings, database, derived, door, desk),
+            *operations.routes(lookout, desk),
+            operations_page.route(pages, lookout, desk),
             *schema.routes(),
             *health.routes(checks, lambda: turns.leaving),
         ],
@@ -152,6 +159,20 @@ def _administering(
         *keys.routes(Cabinet(database.keys, derived.pepper, door.drop_key, name), desk),
         *house_rules.routes(doors.settings, lambda: doors.gate.rules.limits, desk),
     ]
+
+
+def _lookout(
+    settings: Settings,
+    turns: Turns,
+    database: Database,
+    derived: Derived,
+    audited: AuditSink | None,
+    checks: Mapping[str, Check],
+    gate: Gate,
+) -> operations.Lookout:
+    """The board of operators, and how users are called on it."""
+    board = build_board(settings, turns, database, audited, checks, lambda: gate.rules.limits)
+    return operations.Lookout(board, derived.pseudonym)
 
 
 async def _known(database: Database, derived: Derived, user: str) -> Caller | None:

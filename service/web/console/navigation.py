@@ -20,7 +20,10 @@ class Way(Struct, frozen=True):
     action: Action
 
 
-PAGES = (Way("/console/chat", "Chat", "Ask, and see what is done to answer.", Action.CHAT),)
+PAGES = (
+    Way("/console/chat", "Chat", "Ask, and see what is done to answer.", Action.CHAT),
+    Way("/console/operations", "Operations", "How the house stands, as it happens.", Action.OPERATIONS),
+)
 """The console's own pages, in the order they are shown."""
 
 ROUTES = (

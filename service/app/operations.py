@@ -1,0 +1,96 @@
+"""Whom the board of operators asks: the log, the checks, the audit of this process, and who tells alarms.
+
+Refuses to count or to judge: it hands over whom to ask.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from config.settings import Limits, Settings
+from service.agent.turns import Turns
+from service.audit import verdict
+from service.audit.sink import AuditSink
+from service.errors import DatabaseError
+from service.store.database import Database
+from service.web.health import Check
+from service.web.operations import Board, Standing
+from service.web.operations.views import Alert, Audit, Process
+from telemetry import queues
+from telemetry.alarms.alarm import Notice
+from telemetry.alarms.minutes import standing
+from telemetry.alarms.sink import FOLDER
+from telemetry.timestamp import timestamp
+
+SECOND = 1_000_000
+
+
+def build_board(
+    settings: Settings,
+    turns: Turns,
+    database: Database,
+    audited: AuditSink | None,
+    checks: Mapping[str, Check],
+    limits: Callable[[], Limits],
+) -> Board:
+    """The board; it reads nothing before somebody looks."""
+    asked = Standing(
+        pulse=database.pulse,
+        checks=checks,
+        limits=limits,
+        audit=partial(_audit, database, audited),
+        process=partial(_process, turns),
+        alerts=partial(_alerts, Path(settings.audit.journal_dir) / FOLDER),
+    )
+    return Board(asked)
+
+
+async def _audit(database: Database, audited: AuditSink | None) -> tuple[Audit, int | None]:
+    """The record as it stands; of the database what was known before, while that is away."""
+    newest, quarantined, rows = None, 0, 0
+    with suppress(DatabaseError):
+        latest = await database.checkpoints.latest()
+        newest = latest.at if latest else None
+        quarantined, rows = await database.audit.quarantined(), await database.pulse.head()
+    waiting = audited.book.waiting() if audited else None
+    told = Audit(
+        enabled=audited is not None,
+        rows=rows,
+        quarantined=quarantined,
+        checkpoint=_time(newest),
+        waiting=waiting.rows if waiting else 0,
+        oldest=_time(waiting.oldest) if waiting and waiting.rows else None,
+        balance=audited.book.ledger.balance if audited else 0,
+        fault=audited.fault if audited else "",
+        verified=_time(verdict.last.at),
+        valid=verdict.last.valid,
+    )
+    return told, newest
+
+
+def _process(turns: Turns) -> Process:
+    return Process(number=os.getpid(), running=turns.running, queues=dict(queues.waiting()))
+
+
+async def _alerts(folder: Path) -> Sequence[Alert]:
+    return tuple(map(_alert, await asyncio.to_thread(standing, folder, time.time())))
+
+
+def _alert(notice: Notice) -> Alert:
+    alarm = notice.alarm
+    return Alert(
+        name=alarm.name,
+        severity=alarm.severity,
+        summary=alarm.summary,
+        since=timestamp(round(notice.started * SECOND)),
+        runbook=alarm.runbook,
+        labels=alarm.more,
+    )
+
+
+def _time(moment: int | None) -> str | None:
+    return None if moment is None else timestamp(moment)
