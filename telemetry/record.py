@@ -165,11 +165,14 @@ class Reserved(Struct, frozen=True, kw_only=True):
 class Attempt(Struct, frozen=True, kw_only=True):
     """One request to the model's API within a call; `status` and `request_id` are None where none came.
 
-    `waited_seconds` is the wait after it, before the next one.
+    `after_seconds` is when it began after the call did, `seconds` how long it took, and `waited_seconds` the
+    wait after it, before the next one.
     """
 
     status: int | None = None
     request_id: str | None = None
+    after_seconds: float = 0.0
+    seconds: float = 0.0
     waited_seconds: float = 0.0
     failure: Failure | None = None
 

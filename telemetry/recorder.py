@@ -62,6 +62,7 @@ class OpenModelCall:
     def __init__(self, model: str, provider: str, clock: Clock) -> None:
         self._clock, self._began = clock, clock()
         self._attempts: list[Attempt] = []
+        self._attempt_began = self._began
         self.call = ModelCall(model=model, started_at=microseconds(), seconds=0.0, provider=provider)
 
     @property
@@ -91,8 +92,11 @@ class OpenModelCall:
         self._learn(usage=usage, usage_source=source, **costs)
 
     def attempted(self, attempt: Attempt) -> None:
-        """One request to the API is over."""
-        self._attempts.append(attempt)
+        """One request to the API is over; the next one, where there is any, begins after its wait."""
+        now = self._clock()
+        after, seconds = self._attempt_began - self._began, now - self._attempt_began
+        self._attempts.append(structs.replace(attempt, after_seconds=after, seconds=max(0.0, seconds)))
+        self._attempt_began = now + attempt.waited_seconds
 
     def stopped(self, reason: str) -> None:
         """The model is done, for this reason."""

@@ -18,7 +18,6 @@ from service.app.console import console_pages, console_routes
 from service.app.operations import build_board
 from service.app.records import Records
 from service.audit.checkpoints import Sealing
-from service.audit.sink import AuditSink
 from service.auth.authenticator import Authenticator
 from service.auth.derive import Derived
 from service.limits import Gate
@@ -29,7 +28,6 @@ from service.web import (
     chat,
     console,
     conversations,
-    erasures,
     feedback,
     health,
     house_rules,
@@ -40,17 +38,20 @@ from service.web import (
     resumed,
     sessions,
     usage,
-    verification,
 )
 from service.web.acquaintances import Acquaintances
+from service.web.archive import Archive
 from service.web.ask import Identify
 from service.web.console import operations as operations_page
+from service.web.console.pages import Pages
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
+from service.web.erasures import Erasing
 from service.web.health import Check
 from service.web.idempotency import Keys
 from service.web.keys import Cabinet
+from service.web.operations import Board
 from service.web.opinions import joining
 from service.web.proofs import Prover
 from service.web.scanning import Scanning
@@ -86,20 +87,18 @@ def build_app(
     door, met = doors.who, Acquaintances()
     pages = console_pages(settings, doors.gate)
     desk = Desk(partial(_who, door), records.note, microseconds)
-    lookout = _lookout(settings, turns, database, derived, records.audited, checks, doors.gate)
+    board = build_board(settings, turns, database, records.audited, checks, doors.gate)
+    archive = _archive(settings, database, Cursors(derived.cursor), desk, records.sealing, door)
     litestar = Litestar(
         route_handlers=[
             *_chatting(settings, turns, met.remembering(door.identify), database, desk),
             *_asking(turns, database, Cursors(derived.cursor), desk),
             *limits.routes(doors.gate, partial(_known, database, derived), desk),
-            *_proving(database, Cursors(derived.cursor), desk, records.sealing, settings.database_url),
-            *erasures.routes(database.erasures, desk, door.forget),
+            *archive.routes(desk),
             *_administering(database, derived, desk, doors, secure=_secure(settings)),
             *console_routes(pages, settings, database, derived, door, desk),
-            *operations.routes(lookout, desk),
-            operations_page.route(pages, lookout, desk),
-            *schema.routes(),
-            *health.routes(checks, lambda: turns.leaving),
+            *_watching(pages, board, derived, desk),
+            *_open(checks, turns),
         ],
         exception_handlers={Exception: console.refusing(pages, problems.answer)},
         logging_config=None,
@@ -136,17 +135,22 @@ def _asking(turns: Turns, database: Database, cursors: Cursors, desk: Desk) -> l
     ]
 
 
-def _proving(
-    database: Database, cursors: Cursors, desk: Desk, sealing: Sealing, url: str
-) -> list[HTTPRouteHandler]:
-    """The audit's routes."""
-    return [
-        *audit.routes(
-            *(database.questions, cursors, desk, Prover(database, sealing), database.opening),
-            join=joining(database.feedback),
-        ),
-        *verification.routes(Verifying(database, sealing.key, Scanning(url, 1, niceness=10)), desk),
-    ]
+def _archive(
+    settings: Settings,
+    database: Database,
+    cursors: Cursors,
+    desk: Desk,
+    sealing: Sealing,
+    door: Authenticator,
+) -> Archive:
+    """The audit as it is shown."""
+    asked, prover = database.questions, Prover(database, sealing)
+    scanning = Scanning(settings.database_url, 1, niceness=10)
+    return Archive(
+        audit.auditing(asked, cursors, desk, prover, database.opening, joining(database.feedback)),
+        Verifying(database, sealing.key, scanning),
+        Erasing(database.erasures, door.forget),
+    )
 
 
 def _administering(
@@ -161,18 +165,15 @@ def _administering(
     ]
 
 
-def _lookout(
-    settings: Settings,
-    turns: Turns,
-    database: Database,
-    derived: Derived,
-    audited: AuditSink | None,
-    checks: Mapping[str, Check],
-    gate: Gate,
-) -> operations.Lookout:
-    """The board of operators, and how users are called on it."""
-    board = build_board(settings, turns, database, audited, checks, lambda: gate.rules.limits)
-    return operations.Lookout(board, derived.pseudonym)
+def _open(checks: Mapping[str, Check], turns: Turns) -> list[HTTPRouteHandler]:
+    """The routes that are open to everybody."""
+    return [*schema.routes(), *health.routes(checks, lambda: turns.leaving)]
+
+
+def _watching(pages: Pages, board: Board, derived: Derived, desk: Desk) -> list[HTTPRouteHandler]:
+    """The board of operators: for programs, and as a page."""
+    lookout = operations.Lookout(board, derived.pseudonym)
+    return [*operations.routes(lookout, desk), operations_page.route(pages, lookout, desk)]
 
 
 async def _known(database: Database, derived: Derived, user: str) -> Caller | None:

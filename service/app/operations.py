@@ -6,20 +6,21 @@ Refuses to count or to judge: it hands over whom to ask.
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from config.settings import Limits, Settings
+from config.settings import Settings
 from service.agent.turns import Turns
 from service.audit import verdict
 from service.audit.sink import AuditSink
 from service.errors import DatabaseError
+from service.limits import Gate
 from service.store.database import Database
 from service.web.health import Check
 from service.web.operations import Board, Standing
-from service.web.operations.views import Alert, Audit, Process
+from service.web.operations.views import AuditState, FiringAlert, ProcessState
 from telemetry import queues
 from telemetry.alarms.alarm import Notice
 from telemetry.alarms.minutes import standing
@@ -35,13 +36,13 @@ def build_board(
     database: Database,
     audited: AuditSink | None,
     checks: Mapping[str, Check],
-    limits: Callable[[], Limits],
+    gate: Gate,
 ) -> Board:
     """The board; it reads nothing before somebody looks."""
     asked = Standing(
         pulse=database.pulse,
         checks=checks,
-        limits=limits,
+        limits=lambda: gate.rules.limits,
         audit=partial(_audit, database, audited),
         process=partial(_process, turns),
         alerts=partial(_alerts, Path(settings.audit.journal_dir) / FOLDER),
@@ -49,7 +50,7 @@ def build_board(
     return Board(asked)
 
 
-async def _audit(database: Database, audited: AuditSink | None) -> tuple[Audit, int | None]:
+async def _audit(database: Database, audited: AuditSink | None) -> tuple[AuditState, int | None]:
     """The record as it stands; of the database what was known before, while that is away."""
     newest, quarantined, rows = None, 0, 0
     with suppress(DatabaseError):
@@ -57,7 +58,7 @@ async def _audit(database: Database, audited: AuditSink | None) -> tuple[Audit, 
         newest = latest.at if latest else None
         quarantined, rows = await database.audit.quarantined(), await database.pulse.head()
     waiting = audited.book.waiting() if audited else None
-    told = Audit(
+    told = AuditState(
         enabled=audited is not None,
         rows=rows,
         quarantined=quarantined,
@@ -72,17 +73,17 @@ async def _audit(database: Database, audited: AuditSink | None) -> tuple[Audit, 
     return told, newest
 
 
-def _process(turns: Turns) -> Process:
-    return Process(number=os.getpid(), running=turns.running, queues=dict(queues.waiting()))
+def _process(turns: Turns) -> ProcessState:
+    return ProcessState(number=os.getpid(), running=turns.running, queues=dict(queues.waiting()))
 
 
-async def _alerts(folder: Path) -> Sequence[Alert]:
+async def _alerts(folder: Path) -> Sequence[FiringAlert]:
     return tuple(map(_alert, await asyncio.to_thread(standing, folder, time.time())))
 
 
-def _alert(notice: Notice) -> Alert:
+def _alert(notice: Notice) -> FiringAlert:
     alarm = notice.alarm
-    return Alert(
+    return FiringAlert(
         name=alarm.name,
         severity=alarm.severity,
         summary=alarm.summary,

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from telemetry import names
+from service.audit.steps import steps
 from telemetry.canonical import canonical
-from telemetry.record import ModelCall, RateLimit, TokenCount, ToolCall, TurnRecord
+from telemetry.record import TurnRecord
 from telemetry.timestamp import timestamp
 
 ENTITY = "AGENT_QUERY"
@@ -93,7 +93,7 @@ def counted(row: AuditRow, count: int) -> AuditRow:
 
 def metadata(record: TurnRecord) -> dict[str, Any]:
     """What a reader asks a row for, under the contract's names (section 6)."""
-    return {**_asked(record), **_ended(record), **_spent(record), **_steps(record), "count": 1}
+    return {**_asked(record), **_ended(record), **_spent(record), **steps(record), "count": 1}
 
 
 def _asked(record: TurnRecord) -> dict[str, Any]:
@@ -151,52 +151,6 @@ def _budget(record: TurnRecord) -> Mapping[str, Any] | None:
     }
 
 
-def _steps(record: TurnRecord) -> dict[str, Any]:
-    return {
-        "modelCalls": [_model_call(call, record.opening.opened_at) for call in record.model_calls],
-        "toolsCalled": record.tools_called,
-        "toolCalls": [_tool_call(call, record.opening.opened_at) for call in record.tool_calls],
-        **({"tokenCount": _token_count(record.token_count)} if record.token_count else {}),
-        "rateLimit": _rate_limit(record.opening.rate_limit),
-    }
-
-
-def _token_count(count: TokenCount) -> Mapping[str, Any]:
-    """What the model's API counted in a large prompt, null where it did not, and how long that took."""
-    return {
-        "tokens": count.tokens,
-        "milliseconds": round(count.seconds * 1000),
-        "code": count.failure.code.value if count.failure else None,
-    }
-
-
-def _model_call(call: ModelCall, opened_at: int) -> Mapping[str, Any]:
-    told: dict[str, Any] = {
-        "model": call.model,
-        **({"provider": call.provider} if call.provider != names.PROVIDER else {}),
-        "attempts": len(call.attempts),
-        "responseId": call.response_id,
-        "savedMicros": call.saved_micros,
-        "requests": [attempt.told(call.model) for attempt in call.attempts],
-    }
-    return {**told, **_times(call, opened_at)}
-
-
-def _tool_call(call: ToolCall, opened_at: int) -> Mapping[str, Any]:
-    told: dict[str, Any] = {
-        "callId": call.call_id,
-        "name": call.name,
-        "source": call.source,
-        "effects": call.effects,
-        "outcome": call.outcome.value,
-        "code": call.failure.code.value if call.failure else None,
-        "argumentsCommitment": call.arguments_commitment,
-        "resultLength": call.result_length,
-    }
-    approval = {"approval": call.approval.told()} if call.approval else {}
-    return {**told, **approval, **_times(call, opened_at)}
-
-
 def _arguments(record: TurnRecord) -> str | None:
     """What its tools were called with, in order, apart from what anybody may see."""
     said = [
@@ -205,24 +159,3 @@ def _arguments(record: TurnRecord) -> str | None:
         if call.arguments is not None
     ]
     return canonical(said) if said else None
-
-
-def _times(call: ModelCall | ToolCall, opened_at: int) -> Mapping[str, Any]:
-    """When it began after the turn did, and how long it took."""
-    after = round((call.started_at - opened_at) / 1000)
-    return {"startedAfterMs": after, "milliseconds": round(call.seconds * 1000)}
-
-
-def _rate_limit(limit: RateLimit | None) -> Mapping[str, Any] | None:
-    if not limit:
-        return None
-    return {
-        "decision": limit.decision.value,
-        "policy": limit.policy,
-        "limit": limit.limit,
-        "remaining": limit.remaining,
-        "retryAfterMs": limit.retry_after_ms,
-        "store": limit.store,
-        "degraded": limit.degraded,
-        "decidedAt": timestamp(limit.decided_at) if limit.decided_at else None,
-    }

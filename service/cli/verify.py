@@ -29,10 +29,11 @@ from service.errors import ServiceError
 from service.seal.keys import KeyUnreadable, public_key
 from service.seal.notes import checkpoints_in
 from service.store.shown import shown
+from service.web.checkpoints import keys_of
 from service.web.parameters import Nothing
 from service.web.proofs import Prover
 from service.web.scanning import Scanning
-from service.web.verification import key_told, keys_of, verify_log
+from service.web.verification import key_told, verify_log
 from telemetry.recorder import microseconds
 
 STDIN = "-"

@@ -15,20 +15,15 @@ from service.audit import erasure
 from service.audit.deed import Doer
 from service.audit.row import AuditRow
 from service.auth.permissions import Action
-from service.errors import InvalidRequest, UnsupportedMediaType
+from service.errors import InvalidRequest
 from service.store.erasure import Erasures, Forgotten
-from service.web import fields
-from service.web.ask import is_json
+from service.web.bodies import MAX_BODY, WRONG, read_body
 from service.web.desk import Asking, Desk
-from service.web.identity import identity_of
 from service.web.parameters import Nothing, read
 from telemetry.failure import FieldError
-from telemetry.record import Caller
 
 PATH = "/api/v1/audit/erasures"
-MAX_BODY = 1 << 14
-"""Bytes."""
-WRONG = "Some fields are not what this route takes."
+UNCONFIRMED = FieldError("confirm", "Expected the subject's name once more")
 
 
 class Erasure(Struct, frozen=True, kw_only=True):
@@ -54,38 +49,37 @@ class ErasureReport(Struct, frozen=True, kw_only=True, rename="camel"):
     left: tuple[str, ...]
 
 
-def routes(erasures: Erasures, desk: Desk, forget: Callable[[str], None]) -> list[HTTPRouteHandler]:
-    """The route; `forget` is told of each user who was erased."""
+class Erasing(Struct, frozen=True):
+    """Forgets people, in words and files; `forget` is told of each user who was erased."""
+
+    erasures: Erasures
+    forget: Callable[[str], None]
+
+    async def erase(self, asked: Erasure, doer: Doer) -> ErasureReport:
+        """Forget somebody.
+
+        Raises:
+            InvalidRequest: the name is not said twice.
+            NotFound, Conflict, DatabaseError: as `Erasures.erase`.
+        """
+        if asked.confirm != asked.subject:
+            raise InvalidRequest(WRONG, fields=(UNCONFIRMED,))
+        done = await self.erasures.erase(asked.subject, partial(_row, doer), doer.at)
+        self.forget(asked.subject)
+        left = (await self.erasures.scrub()).left
+        return ErasureReport(subject=asked.subject, left=left, **structs.asdict(done))
+
+
+def routes(erasing: Erasing, desk: Desk) -> list[HTTPRouteHandler]:
+    """The route."""
 
     @post(PATH, status_code=200, request_max_body_size=MAX_BODY)
     async def erase(request: Asking) -> ErasureReport:
         caller = await desk.admit(request, Action.ERASE)
         read(Nothing, request.scope["query_string"])
-        asked = await _asked(request)
-        doer = _doer(request, caller, desk.clock())
-        done = await erasures.erase(asked.subject, partial(_row, doer), doer.at)
-        forget(asked.subject)
-        left = (await erasures.scrub()).left
-        return ErasureReport(subject=asked.subject, left=left, **structs.asdict(done))
+        return await erasing.erase(await read_body(Erasure, request), desk.doer(request, caller))
 
     return [erase]
-
-
-async def _asked(request: Asking) -> Erasure:
-    """What is asked for; raises InvalidRequest or UnsupportedMediaType."""
-    if not is_json(request.headers.get("content-type", "")):
-        raise UnsupportedMediaType("The body must be application/json.")
-    values, errors = fields.decode(Erasure, await request.body())
-    if not errors and values["confirm"] != values["subject"]:
-        errors = (FieldError("confirm", "Expected the subject's name once more"),)
-    if errors:
-        raise InvalidRequest(WRONG, fields=errors)
-    return Erasure(**values)
-
-
-def _doer(request: Asking, caller: Caller, at: int) -> Doer:
-    identity = identity_of(request.scope)
-    return Doer(caller=caller, request_id=identity.request_id, trace_id=identity.trace_id, at=at)
 
 
 def _row(doer: Doer, done: Forgotten) -> AuditRow:

@@ -7,15 +7,20 @@ from base64 import b64encode
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType, structs
 
 from service.audit.checkpoints import Kept, Sealing
+from service.audit.export_proof import verify_export
 from service.errors import DatabaseError
+from service.seal.leaf import leaf_hash
 from service.store.database import Database
 from service.store.event import Event
 from service.store.filters import Filters
 from service.store.proofs import Seal
 from service.store.questions import EXPORT_PAGE
+from service.store.shown import shown
+from service.web.checkpoints import Signed, keys_of, signed
 
 EVERYTHING = Filters()
 VANISHED = "An event was removed while it was exported."
@@ -44,6 +49,21 @@ class SealedEvent(Event, frozen=True, kw_only=True, rename="camel"):
     seal: SealMark
 
 
+class Standing(Struct, frozen=True, kw_only=True):
+    """Where an event stands in the log: its leaf and the chain after it (hex), and what proves it.
+
+    `under` is the newest checkpoint where that covers the event, None until one does; `holds` says whether
+    the one leads to the other, None without it; `wrong` says why not, a sentence each.
+    """
+
+    log_index: int
+    leaf: str
+    chain: str
+    under: Signed | None
+    holds: bool | None
+    wrong: tuple[str, ...] = ()
+
+
 class Prover:
     """Proves events by the log they are in."""
 
@@ -61,6 +81,44 @@ class Prover:
         for each in await self._sealed([event], under.size, salted=salted, paths=True):
             return structs.replace(each, seal=structs.replace(each.seal, checkpoint=under.note))
         return None
+
+    async def newest(self) -> Signed | None:
+        """The log's newest checkpoint; None where there is none. Raises DatabaseError."""
+        latest = await self._database.checkpoints.latest()
+        return signed(latest.note, self.key) if latest else None
+
+    async def standing(self, event: Event) -> Standing | None:
+        """Where an event stands, verified here; None where it was removed meanwhile. Makes no checkpoint.
+
+        Raises:
+            DatabaseError: the database did not answer.
+        """
+        seal = (await self._database.proofs.seals([event.id])).get(event.id)
+        if seal is None:
+            return None
+        latest = await self._database.checkpoints.latest()
+        under = latest if latest and latest.size > seal.log_index else None
+        wrong = await self._wrong(event, seal, under) if under else ()
+        return Standing(
+            log_index=seal.log_index,
+            leaf=leaf_hash(seal.columns).hex(),
+            chain=seal.chain.hex(),
+            under=signed(under.note, self.key) if under else None,
+            holds=not wrong if under else None,
+            wrong=wrong,
+        )
+
+    async def _wrong(self, event: Event, seal: Seal, under: Kept) -> tuple[str, ...]:
+        """What an auditor with the proof alone would find wrong with it."""
+        try:
+            paths = await self._database.proofs.paths([seal.log_index], under.size)
+        except KeyError:
+            return (BROKEN,)
+        proven = _with_seal(event, seal, paths, salted=True)
+        whole = structs.replace(proven, seal=structs.replace(proven.seal, checkpoint=under.note))
+        line = msgspec.json.encode(whole).decode()
+        found = verify_export([line], keys_of(self.key), shown).findings
+        return tuple(each.detail for each in found)
 
     async def export(self, filters: Filters, *, salted: bool) -> AsyncGenerator[Sequence[SealedEvent]]:
         """All events that are meant and under a checkpoint of now, newest first, a page at a time.

@@ -17,11 +17,12 @@ from msgspec import Struct
 from service.audit import verdict
 from service.audit.signing import LogKey
 from service.audit.verification.digest import Digest
-from service.audit.verify import Buried, Keys, Kind, Report, Verification, Verifier
+from service.audit.verify import Buried, Keys, Kind, Report, Verification
 from service.auth.permissions import Action
 from service.errors import Conflict
 from service.store.database import Database
 from service.store.proofs import BEFORE_ALL, Left, Proofs
+from service.web.checkpoints import keys_of
 from service.web.desk import Asking, Desk
 from service.web.parameters import Nothing, read
 from service.web.scanning import Scanned, Scanning, scanned
@@ -44,11 +45,6 @@ class KeyTold(Struct, frozen=True, rename="camel"):
 def key_told(key: LogKey) -> KeyTold:
     """A key as it is told, to routes and commands alike."""
     return KeyTold(ALGORITHM, key.pem, key.vkey, key.origin)
-
-
-def keys_of(key: LogKey) -> Keys:
-    """The keys of an installation that may have signed its log."""
-    return Keys([Verifier(each) for each in (key.public, *key.earlier)], key.origin)
 
 
 async def verify_log(

@@ -171,6 +171,8 @@ def test_a_model_call_learns_what_the_model_said():
     )
     assert (call.usage, call.cost_micros) == (Usage(input_tokens=9, output_tokens=7), 70)
     assert [attempt.status for attempt in call.attempts] == [529, 200]
+    # the clock goes on by one each time: the second began half a second after the first ended
+    assert [(attempt.after_seconds, attempt.seconds) for attempt in call.attempts] == [(0.0, 1.0), (1.5, 1.5)]
     assert call.failure is None
 
 

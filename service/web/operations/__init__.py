@@ -5,6 +5,6 @@ Refuses to count anything by itself: turns are counted in the log, once for all 
 
 from service.web.operations.board import Board, Standing
 from service.web.operations.routes import PATH, Lookout, OperationsQuery, routes
-from service.web.operations.views import Report
+from service.web.operations.views import OperationsReport
 
-__all__ = ["PATH", "Board", "Lookout", "OperationsQuery", "Report", "Standing", "routes"]
+__all__ = ["PATH", "Board", "Lookout", "OperationsQuery", "OperationsReport", "Standing", "routes"]

@@ -6,6 +6,7 @@ Refuses to go blank when the database does: what was counted before is shown, an
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 from msgspec import Struct, structs
@@ -18,7 +19,16 @@ from service.web.operations import status
 from service.web.operations.counts import MILLION, Counts, Whose
 from service.web.operations.lens import Lens
 from service.web.operations.period import FRAMES, SECOND, Period
-from service.web.operations.views import Alert, Audit, Budget, Named, Process, Report
+from service.web.operations.views import (
+    AuditState,
+    BoardStatus,
+    BudgetAccount,
+    ErrorCounts,
+    FiringAlert,
+    Named,
+    OperationsReport,
+    ProcessState,
+)
 from telemetry.recorder import microseconds
 from telemetry.timestamp import timestamp
 
@@ -35,15 +45,15 @@ class Standing(Struct, frozen=True, kw_only=True):
     pulse: Pulse
     checks: Mapping[str, Check]
     limits: Callable[[], Limits]
-    audit: Callable[[], Awaitable[tuple[Audit, int | None]]]
-    process: Callable[[], Process]
-    alerts: Callable[[], Awaitable[Sequence[Alert]]]
+    audit: Callable[[], Awaitable[tuple[AuditState, int | None]]]
+    process: Callable[[], ProcessState]
+    alerts: Callable[[], Awaitable[Sequence[FiringAlert]]]
 
 
 class Told(Struct, frozen=True):
     """A report as it is sent; the tag stays the same while nothing but the time has changed."""
 
-    report: Report
+    report: OperationsReport
     body: bytes
     tag: str
 
@@ -54,7 +64,7 @@ class Snapshot(Struct, frozen=True):
     at: int
     again: int
     told: dict[Named, Told]
-    tell: Callable[[Named], Report]
+    tell: Callable[[Named], OperationsReport]
 
 
 class Board:
@@ -121,13 +131,13 @@ class House(Struct, frozen=True, kw_only=True):
     """How the house stands at a moment."""
 
     dependencies: Mapping[str, status.Dependency]
-    audit: Audit
+    audit: AuditState
     overdue: bool
     limits: Limits
     accounts: Sequence[Account]
     known: Mapping[str, str]
-    process: Process
-    alerts: tuple[Alert, ...]
+    process: ProcessState
+    alerts: tuple[FiringAlert, ...]
 
 
 class Teller(Struct, frozen=True):
@@ -141,15 +151,11 @@ class Teller(Struct, frozen=True):
     again: int
     fault: str | None
 
-    def tell(self, named: Named) -> Report:
+    def tell(self, named: Named) -> OperationsReport:
         """The report."""
-        counts, house = self.counts, self.house
-
-        def whose(subject: str) -> str:
-            return named(house.known[subject]) if subject in house.known else subject
-
+        counts, house, whose = self.counts, self.house, partial(_whose, self.house.known, named)
         errors, budgets = counts.errors(), tuple(_budgets(house, whose))
-        return Report(
+        return OperationsReport(
             period=self.period.value,
             since=timestamp(counts.moments[0] * SECOND),
             at=timestamp(self.now),
@@ -158,14 +164,7 @@ class Teller(Struct, frozen=True):
             complete=self.lens.complete,
             fault=self.fault,
             again=self.again,
-            status=status.status_of(
-                (
-                    *status.of_alerts(house.alerts, errors),
-                    *status.of_dependencies(house.dependencies),
-                    *status.of_audit(house.audit, overdue=house.overdue),
-                    *status.of_budgets(budgets),
-                )
-            ),
+            status=_status(house, errors, budgets),
             turns=counts.outcomes(),
             errors=errors,
             latency=counts.latency(),
@@ -180,13 +179,29 @@ class Teller(Struct, frozen=True):
         )
 
 
-def _told(report: Report) -> Told:
+def _status(house: House, errors: ErrorCounts, budgets: Sequence[BudgetAccount]) -> BoardStatus:
+    return status.status_of(
+        (
+            *status.of_alerts(house.alerts, errors),
+            *status.of_dependencies(house.dependencies),
+            *status.of_audit(house.audit, overdue=house.overdue),
+            *status.of_budgets(budgets),
+        )
+    )
+
+
+def _whose(known: Mapping[str, str], named: Named, subject: str) -> str:
+    """A user, by name or not; whom nobody knows any more by the random id."""
+    return named(known[subject]) if subject in known else subject
+
+
+def _told(report: OperationsReport) -> Told:
     timeless = msgspec.json.encode(structs.replace(report, at=""))
     tag = hashlib.blake2b(timeless, digest_size=12).hexdigest()
     return Told(report, msgspec.json.encode(report), f'"{tag}"')
 
 
-def _budgets(house: House, whose: Whose) -> list[Budget]:
+def _budgets(house: House, whose: Whose) -> list[BudgetAccount]:
     """Each budget that is set, by its fullest accounts."""
     return [
         _budget(name, limit, each, whose)
@@ -204,8 +219,8 @@ def _is_of(account: Account, name: str) -> bool:
     return account.scope == scope and of_a_day == (length == "day")
 
 
-def _budget(name: str, limit: int, account: Account, whose: Whose) -> Budget:
-    return Budget(
+def _budget(name: str, limit: int, account: Account, whose: Whose) -> BudgetAccount:
+    return BudgetAccount(
         name=name,
         subject=whose(account.subject) if account.scope == "user" else account.subject,
         period=account.period,

@@ -48,24 +48,24 @@ class Counts:
         step = self._lens.frame.step
         return tuple((self.first + at) * step for at in range(self._lens.frame.slots))
 
-    def outcomes(self) -> views.Turns:
+    def outcomes(self) -> views.TurnCounts:
         """By outcome; each has its number, where there was none too."""
         totals = _totals(self.turns, lambda kind: kind[0])
         known = {each.value: totals.get(each.value, 0) for each in Outcome}
         series = self._series(lambda kind: kind[0], known)
-        return views.Turns(total=sum(known.values()), by_outcome=known, series=series)
+        return views.TurnCounts(total=sum(known.values()), by_outcome=known, series=series)
 
-    def errors(self) -> views.Errors:
+    def errors(self) -> views.ErrorCounts:
         """By category and fault, and the spikes among them."""
         counts: dict[tuple[Category, Fault], int] = {}
         for (_, code, _, _), each in self.turns.items():
             if rule := _rule_of(code):
                 counts[rule] = counts.get(rule, 0) + each.turns
         told = [
-            views.ErrorCount(category=category.value, fault=fault.value, count=count)
+            views.ErrorKind(category=category.value, fault=fault.value, count=count)
             for (category, fault), count in sorted(counts.items(), key=lambda each: -each[1])
         ]
-        return views.Errors(
+        return views.ErrorCounts(
             total=sum(counts.values()),
             by_category=tuple(told),
             series=self._series(_category_of, [category.value for category in Category]),
@@ -87,7 +87,7 @@ class Counts:
         """Of model calls, as `gen_ai.client.operation.time_to_first_chunk` has them."""
         return _percentiles([slot.firsts for slot in self.slots], names.SECONDS_BUCKETS)
 
-    def limits(self, mode: str, whose: Whose) -> views.Limits:
+    def limits(self, mode: str, whose: Whose) -> views.LimitCounts:
         """What the limiter decided; who had least left, and who was refused most."""
         counts: dict[tuple[str, str], int] = {}
         for (_, _, decision, policy), each in self.users.items():
@@ -98,7 +98,7 @@ class Counts:
             for (decision, policy), count in sorted(counts.items())
         ]
         decisions = [each.value for each in Decision]
-        return views.Limits(
+        return views.LimitCounts(
             mode=mode,
             decisions=tuple(told),
             series=self._series(lambda kind: kind[2], decisions, of_users=True),
@@ -106,25 +106,25 @@ class Counts:
             refused=self._refused(whose),
         )
 
-    def _near(self, whose: Whose) -> tuple[views.Near, ...]:
+    def _near(self, whose: Whose) -> tuple[views.NearLimit, ...]:
         close: dict[tuple[str, str], Sum] = {}
         for (subject, role, _, policy), each in self.users.items():
             if subject and role and policy == "role":
                 close.setdefault((subject, role), Sum()).add(each, each.least)
         found = [(each.least, key, each) for key, each in close.items() if each.least is not None]
         return tuple(
-            views.Near(user=whose(subject), role=role, left=left, turns=each.turns)
+            views.NearLimit(user=whose(subject), role=role, left=left, turns=each.turns)
             for left, (subject, role), each in sorted(found, key=lambda one: (one[0], one[1]))[:MOST]
         )
 
-    def _refused(self, whose: Whose) -> tuple[views.Refused, ...]:
+    def _refused(self, whose: Whose) -> tuple[views.RefusedUser, ...]:
         found = [
             (each.turns, kind)
             for kind, each in self.users.items()
             if kind[2] in {Decision.DENIED, Decision.OBSERVED}
         ]
         return tuple(
-            views.Refused(
+            views.RefusedUser(
                 user=whose(subject) if subject else None,
                 role=role,
                 policy=policy or UNKNOWN,
@@ -134,11 +134,11 @@ class Counts:
             for count, (subject, role, decision, policy) in sorted(found, key=lambda one: -one[0])[:MOST]
         )
 
-    def cost(self, whose: Whose) -> views.Cost:
+    def cost(self, whose: Whose) -> views.CostCounts:
         """In all and by whom."""
         by_user = _rows(self.users, lambda kind: kind[0])[:MOST]
         total = sum(each.cost for each in self.turns.values())
-        return views.Cost(
+        return views.CostCounts(
             total=total / MILLION,
             tokens=sum(each.tokens for each in self.turns.values()),
             series=tuple(sum(each.cost for each in slot.turns.values()) / MILLION for slot in self.slots),
@@ -222,8 +222,8 @@ def _percentiles(parts: Sequence[Histogram], bounds: Sequence[float]) -> views.P
     return views.Percentiles(count=whole.count, series=series, **found)
 
 
-def _spike(peak: Peak) -> views.Spike:
-    return views.Spike(
+def _spike(peak: Peak) -> views.ErrorSpike:
+    return views.ErrorSpike(
         name=peak.spike.name,
         category=peak.spike.category.value,
         severity=peak.spike.severity.value,

@@ -6,7 +6,16 @@ Refuses to call anything well that an alarm says is not, and to wake anybody for
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from service.web.health import Dependency
-from service.web.operations.views import Alert, Audit, Budget, Errors, Item, Level, Spike, Status
+from service.web.operations.views import (
+    AuditState,
+    BoardItem,
+    BoardStatus,
+    BudgetAccount,
+    ErrorCounts,
+    ErrorSpike,
+    FiringAlert,
+    Level,
+)
 from telemetry.spike import Severity
 
 FULL, NEARLY = 1.0, 0.8
@@ -16,14 +25,14 @@ LEVELS: Mapping[str, Level] = {Severity.PAGE: "bad", Severity.TICKET: "watch"}
 """What an alarm of a severity makes of the board; what is only shown makes nothing of it."""
 
 
-def status_of(items: Iterable[Item]) -> Status:
+def status_of(items: Iterable[BoardItem]) -> BoardStatus:
     """The line."""
     found = sorted(items, key=lambda item: item.level != "bad")
     level: Level = found[0].level if found else "well"
-    return Status(level=level, items=tuple(found))
+    return BoardStatus(level=level, items=tuple(found))
 
 
-def of_alerts(alerts: Sequence[Alert], errors: Errors) -> Iterator[Item]:
+def of_alerts(alerts: Sequence[FiringAlert], errors: ErrorCounts) -> Iterator[BoardItem]:
     """Alarms that stand, and spikes that go on of which no alarm here knows yet."""
     for alert in alerts:
         yield from _alarm(alert.severity, alert.summary, "alerts")
@@ -33,41 +42,41 @@ def of_alerts(alerts: Sequence[Alert], errors: Errors) -> Iterator[Item]:
             yield from _alarm(spike.severity, _words(spike), "errors")
 
 
-def of_dependencies(dependencies: Mapping[str, Dependency]) -> Iterator[Item]:
+def of_dependencies(dependencies: Mapping[str, Dependency]) -> Iterator[BoardItem]:
     """Those that are not up."""
     for name, each in dependencies.items():
         if each.status != "up":
             level = "bad" if each.status == "not_ready" else "watch"
-            yield Item(level=level, words=f"{name} is {each.status}: {each.detail}", part="dependencies")
+            yield BoardItem(level=level, words=f"{name} is {each.status}: {each.detail}", part="dependencies")
 
 
-def of_audit(audit: Audit, *, overdue: bool) -> Iterator[Item]:
+def of_audit(audit: AuditState, *, overdue: bool) -> Iterator[BoardItem]:
     """Whether the record is as it should be."""
     if audit.valid is False:
-        yield Item(level="bad", words="The audit log is not what was signed.", part="audit")
+        yield BoardItem(level="bad", words="The audit log is not what was signed.", part="audit")
     if audit.fault:
-        yield Item(level="bad", words=audit.fault, part="audit")
+        yield BoardItem(level="bad", words=audit.fault, part="audit")
     if audit.quarantined:
-        yield Item(level="watch", words=f"Audit rows put aside: {audit.quarantined}.", part="audit")
+        yield BoardItem(level="watch", words=f"Audit rows put aside: {audit.quarantined}.", part="audit")
     if overdue:
-        yield Item(level="watch", words="The newest checkpoint is over 5 minutes old.", part="audit")
+        yield BoardItem(level="watch", words="The newest checkpoint is over 5 minutes old.", part="audit")
 
 
-def of_budgets(budgets: Sequence[Budget]) -> Iterator[Item]:
+def of_budgets(budgets: Sequence[BudgetAccount]) -> Iterator[BoardItem]:
     """Those of all and of roles that are spent, or nearly; of users the alarm tells."""
     for each in budgets:
         used = each.spent / (each.limit or 1)
         if used >= NEARLY and not each.name.startswith("user"):
             whose = f" of {each.subject}" if each.subject else ""
             words = f"The budget {each.name}{whose} is {used:.0%} used."
-            yield Item(level="bad" if used >= FULL else "watch", words=words, part="budgets")
+            yield BoardItem(level="bad" if used >= FULL else "watch", words=words, part="budgets")
 
 
-def _alarm(severity: str, words: str, part: str) -> Iterator[Item]:
+def _alarm(severity: str, words: str, part: str) -> Iterator[BoardItem]:
     level = LEVELS.get(severity, "well")
     if level != "well":
-        yield Item(level=level, words=words, part=part)
+        yield BoardItem(level=level, words=words, part=part)
 
 
-def _words(spike: Spike) -> str:
+def _words(spike: ErrorSpike) -> str:
     return f"{spike.name}: {spike.count} {spike.category} errors in 5 minutes, usually {spike.baseline:g}."

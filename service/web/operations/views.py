@@ -23,7 +23,7 @@ class View(Struct, frozen=True, kw_only=True, rename="camel"):
     """What all parts are."""
 
 
-class Item(View, frozen=True):
+class BoardItem(View, frozen=True):
     """Something that is not well: in words, and the part of the board that shows it."""
 
     level: Literal["watch", "bad"]
@@ -31,14 +31,14 @@ class Item(View, frozen=True):
     part: str
 
 
-class Status(View, frozen=True):
+class BoardStatus(View, frozen=True):
     """One line for a person at night: the worst of its items, and what they are."""
 
     level: Level
-    items: tuple[Item, ...]
+    items: tuple[BoardItem, ...]
 
 
-class Turns(View, frozen=True):
+class TurnCounts(View, frozen=True):
     """`parley.turns` by outcome: in all, and slot by slot."""
 
     total: int
@@ -46,7 +46,7 @@ class Turns(View, frozen=True):
     series: Mapping[str, Numbers]
 
 
-class ErrorCount(View, frozen=True):
+class ErrorKind(View, frozen=True):
     """`parley.errors` of one category and fault."""
 
     category: str
@@ -54,7 +54,7 @@ class ErrorCount(View, frozen=True):
     count: int
 
 
-class Spike(View, frozen=True):
+class ErrorSpike(View, frozen=True):
     """A category's errors over the alarm's rule, for as long as it took; `to` is null while it goes on.
 
     `count` is the most in five minutes, `baseline` what was usual.
@@ -70,13 +70,13 @@ class Spike(View, frozen=True):
     runbook: str
 
 
-class Errors(View, frozen=True):
+class ErrorCounts(View, frozen=True):
     """Turns that ended with an error, and spikes of them."""
 
     total: int
-    by_category: tuple[ErrorCount, ...]
+    by_category: tuple[ErrorKind, ...]
     series: Mapping[str, Numbers]
-    spikes: tuple[Spike, ...]
+    spikes: tuple[ErrorSpike, ...]
 
 
 class Percentiles(View, frozen=True):
@@ -97,7 +97,7 @@ class DecisionCount(View, frozen=True):
     count: int
 
 
-class Near(View, frozen=True):
+class NearLimit(View, frozen=True):
     """How much of the role's limit a user had left at the least, as a part of 1."""
 
     user: str
@@ -106,7 +106,7 @@ class Near(View, frozen=True):
     turns: int
 
 
-class Refused(View, frozen=True):
+class RefusedUser(View, frozen=True):
     """How often a user was refused by a policy, or would have been."""
 
     user: str | None
@@ -116,17 +116,17 @@ class Refused(View, frozen=True):
     count: int
 
 
-class Limits(View, frozen=True):
+class LimitCounts(View, frozen=True):
     """What the limiter decided, and for whom it came close."""
 
     mode: str
     decisions: tuple[DecisionCount, ...]
     series: Mapping[str, Numbers]
-    near: tuple[Near, ...]
-    refused: tuple[Refused, ...]
+    near: tuple[NearLimit, ...]
+    refused: tuple[RefusedUser, ...]
 
 
-class Budget(View, frozen=True):
+class BudgetAccount(View, frozen=True):
     """How a budget stands now; `subject` is a user, a role, or empty for all."""
 
     name: str
@@ -146,7 +146,7 @@ class CostRow(View, frozen=True):
     cost: float
 
 
-class Cost(View, frozen=True):
+class CostCounts(View, frozen=True):
     """`parley.cost`: in all, slot by slot, and by whom; of users those who cost most."""
 
     total: float
@@ -158,7 +158,7 @@ class Cost(View, frozen=True):
     by_day: tuple[CostRow, ...]
 
 
-class Audit(View, frozen=True):
+class AuditState(View, frozen=True):
     """The record: rows of the log, rows put aside and newest checkpoint of all processes; else of this one.
 
     `oldest` is since when a row waits for the database, `verified` when this process last verified the whole
@@ -177,7 +177,7 @@ class Audit(View, frozen=True):
     valid: bool | None
 
 
-class Process(View, frozen=True):
+class ProcessState(View, frozen=True):
     """What is of the process that answered alone, by its number: another one has its own."""
 
     number: int
@@ -185,7 +185,7 @@ class Process(View, frozen=True):
     queues: Mapping[str, int]
 
 
-class Alert(View, frozen=True):
+class FiringAlert(View, frozen=True):
     """An alarm that stands on the machine that answered; `labels` say of what."""
 
     name: str
@@ -196,7 +196,7 @@ class Alert(View, frozen=True):
     labels: Mapping[str, str]
 
 
-class Report(View, frozen=True):
+class OperationsReport(View, frozen=True):
     """The board. Slots are `step` seconds each, the first from `since` on; the last has not ended.
 
     `complete` is false while what was before is still being read; `again` is the seconds after which asking
@@ -211,15 +211,15 @@ class Report(View, frozen=True):
     complete: bool
     fault: str | None
     again: int
-    status: Status
-    turns: Turns
-    errors: Errors
+    status: BoardStatus
+    turns: TurnCounts
+    errors: ErrorCounts
     latency: Percentiles
     first_text: Percentiles
-    limits: Limits
-    budgets: tuple[Budget, ...]
-    cost: Cost
-    audit: Audit
+    limits: LimitCounts
+    budgets: tuple[BudgetAccount, ...]
+    cost: CostCounts
+    audit: AuditState
     dependencies: Mapping[str, Dependency]
-    alerts: tuple[Alert, ...]
-    process: Process
+    alerts: tuple[FiringAlert, ...]
+    process: ProcessState

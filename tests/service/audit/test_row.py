@@ -13,8 +13,18 @@ from service.seal.content import mac
 from service.store.database import open_database
 from telemetry.canonical import commitment
 from telemetry.failure import Code, Failure
-from telemetry.record import Ending, History, Outcome, Reserved, ToolOutcome
-from tests.harness.records import CANARY, TRACE_ID, a_tool_call, an_opening, answered, failed, refused
+from telemetry.record import Attempt, Ending, History, Outcome, Reserved, ToolOutcome, Usage
+from tests.harness.records import (
+    CANARY,
+    MOMENT,
+    TRACE_ID,
+    a_model_call,
+    a_tool_call,
+    an_opening,
+    answered,
+    failed,
+    refused,
+)
 
 
 def test_the_row_of_an_answer():
@@ -111,6 +121,14 @@ def test_the_metadata_of_an_answer():
                 "model": "claude-sonnet-5-5",
                 "attempts": 1,
                 "responseId": "msg-1",
+                "stopReason": stopped,
+                "code": None,
+                "firstTextMs": 200,
+                "inputTokens": 100,
+                "outputTokens": 20,
+                "cacheReadTokens": 30,
+                "cacheWriteTokens": 10,
+                "costMicros": 600,
                 "savedMicros": 40,
                 "requests": [
                     {
@@ -119,13 +137,15 @@ def test_the_metadata_of_an_answer():
                         "requestId": "req-1",
                         "code": None,
                         "waitMs": 0,
+                        "startedAfterMs": 0,
+                        "milliseconds": 0,
                     }
                 ],
                 "startedAfterMs": 0,
                 "milliseconds": 500,
             }
-        ]
-        * 2,
+            for stopped in ("tool_use", "end_turn")
+        ],
         "toolCalls": [
             {
                 "callId": "toolu-1",
@@ -144,6 +164,7 @@ def test_the_metadata_of_an_answer():
             "decision": "allowed",
             "policy": "role",
             "limit": 20,
+            "windowMs": 60_000,
             "remaining": 19,
             "retryAfterMs": 0,
             "store": "memory",
@@ -152,6 +173,21 @@ def test_the_metadata_of_an_answer():
         },
         "count": 1,
     }
+
+
+def test_requests_of_a_call_are_told_from_the_turns_beginning_and_a_cache_only_where_there_was_one():
+    attempts = (
+        Attempt(status=529, seconds=0.1, waited_seconds=0.25),
+        Attempt(status=200, after_seconds=0.35, seconds=0.2),
+    )
+    call = a_model_call(
+        started_at=MOMENT + 40_000, attempts=attempts, usage=Usage(input_tokens=7), first_chunk_seconds=None
+    )
+    (told,) = metadata(answered(model_calls=(call,)))["modelCalls"]
+    when = [(each["startedAfterMs"], each["milliseconds"], each["waitMs"]) for each in told["requests"]]
+    assert when == [(40, 100, 250), (390, 200, 0)]
+    assert (told["inputTokens"], told["outputTokens"], told["firstTextMs"]) == (7, 0, None)
+    assert not {"cacheReadTokens", "cacheWriteTokens", "totalTokens"} & set(told)
 
 
 def test_the_tenant_is_told_where_there_is_one():

@@ -20,10 +20,12 @@ from service.limits import Gate, MemoryStore, Rules
 from service.limits.need import Need
 from service.seal.vault import Vault
 from service.store.database import NO_KEYS, Database, open_database
-from service.web import audit, erasures, limits, problems, usage, verification
+from service.web import audit, limits, problems, usage
+from service.web.archive import Archive
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
+from service.web.erasures import Erasing
 from service.web.proofs import Prover
 from service.web.verification import Verifying
 from telemetry import ids
@@ -96,14 +98,12 @@ async def asking(url: str, mode: Any = "enforce", vault: Vault = NO_KEYS) -> Asy
     database, noted, forgotten = await open_database(url, vault), [], []
     sealing = Sealing(database.checkpoints, KEY, (), microseconds)
     gate = Gate(MemoryStore(), Rules(Limits(mode=mode), 60_000), None, microseconds)
-    desk, cursors = Desk(who, noted.append, lambda: NOW), Cursors(b"k" * 32)
+    desk, prover = Desk(who, noted.append, lambda: NOW), Prover(database, sealing, page=100)
+    asked = audit.auditing(database.questions, Cursors(b"k" * 32), desk, prover, database.opening)
+    archive = Archive(asked, Verifying(database, KEY), Erasing(database.erasures, forgotten.append))
     app = Litestar(
         [
-            *audit.routes(
-                database.questions, cursors, desk, Prover(database, sealing, page=100), database.opening
-            ),
-            *erasures.routes(database.erasures, desk, forgotten.append),
-            *verification.routes(Verifying(database, KEY), desk),
+            *archive.routes(desk),
             *usage.routes(database.questions, desk),
             *limits.routes(gate, partial(known, database), desk),
         ],

@@ -22,8 +22,9 @@ from service.errors import DatabaseError
 from service.seal.vault import Vault
 from service.store.database import Database, open_database
 from service.store.proofs import Left
+from service.web.checkpoints import keys_of
 from service.web.scanning import Scanning, scanned
-from service.web.verification import keys_of, verify_log
+from service.web.verification import verify_log
 from tests.service.store.rows import CREATED_AT, Row
 from tests.service.web.asking import KEY
 from tests.service.web.attacks import EXPECTED, SQLITE, UNDER, Hand, cut, deletion, naive_edit, swap
