@@ -29,9 +29,13 @@ OPENTELEMETRY: Final = """\
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """One setting as text; `value` and `default` as the environment would say them, None where unset."""
+    """One setting as text; `value` and `default` as the environment would say them, None where unset.
+
+    `title` is what its group is called.
+    """
 
     name: str
+    title: str
     value: str | None
     origin: Origin
     default: str | None
@@ -84,6 +88,7 @@ def _row(place: Place, default: Place, origins: Mapping[str, Origin]) -> Row:
     name, form = place.variable.name, place.variable.form
     return Row(
         name=name,
+        title=place.title,
         value=_shown(form, place.value),
         origin=origins[name],
         default=_shown(form, default.value),

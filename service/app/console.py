@@ -20,6 +20,7 @@ from service.store.database import Database
 from service.web import console
 from service.web.console import oidc
 from service.web.console.installation import installation_of
+from service.web.console.offices import Offices
 from service.web.console.pages import Pages
 from service.web.console.shelf import Shelf
 from service.web.desk import Desk
@@ -38,11 +39,17 @@ def console_pages(settings: Settings, gate: Gate) -> Pages:
 
 
 def console_routes(
-    pages: Pages, settings: Settings, database: Database, derived: Derived, door: Authenticator, desk: Desk
+    pages: Pages,
+    settings: Settings,
+    database: Database,
+    derived: Derived,
+    door: Authenticator,
+    desk: Desk,
+    offices: Offices,
 ) -> list[HTTPRouteHandler]:
     """The routes of pages for people."""
     return [
-        *console.routes(pages, door, desk),
+        *console.routes(pages, door, desk, offices),
         *_sign_in_routes(pages, settings, database, derived, door.sessions),
     ]
 

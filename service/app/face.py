@@ -15,8 +15,9 @@ from config.settings import Settings
 from config.table import Row
 from service.agent.turns import Turns
 from service.app.console import console_pages, console_routes
-from service.app.operations import build_board
+from service.app.operations import build_board, watching_routes
 from service.app.records import Records
+from service.app.telling import telling_routes
 from service.audit.checkpoints import Sealing
 from service.auth.authenticator import Authenticator
 from service.auth.derive import Derived
@@ -33,7 +34,6 @@ from service.web import (
     house_rules,
     keys,
     limits,
-    operations,
     problems,
     resumed,
     sessions,
@@ -42,16 +42,16 @@ from service.web import (
 from service.web.acquaintances import Acquaintances
 from service.web.archive import Archive
 from service.web.ask import Identify
-from service.web.console import operations as operations_page
+from service.web.console.offices import Offices
 from service.web.console.pages import Pages
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
 from service.web.erasures import Erasing
 from service.web.health import Check
+from service.web.house_rules import HouseRules
 from service.web.idempotency import Keys
 from service.web.keys import Cabinet
-from service.web.operations import Board
 from service.web.opinions import joining
 from service.web.proofs import Prover
 from service.web.scanning import Scanning
@@ -72,6 +72,7 @@ class Doors(Struct, frozen=True):
     who: Authenticator
     gate: Gate
     settings: Callable[[], Sequence[Row]] = tuple
+    live: frozenset[str] = frozenset()
 
 
 def build_app(
@@ -88,25 +89,36 @@ def build_app(
     pages = console_pages(settings, doors.gate)
     desk = Desk(partial(_who, door), records.note, microseconds)
     board = build_board(settings, turns, database, records.audited, checks, doors.gate)
+    offices = _offices(settings, database, derived, doors)
     archive = _archive(settings, database, Cursors(derived.cursor), desk, records.sealing, door)
-    litestar = Litestar(
-        route_handlers=[
-            *_chatting(settings, turns, met.remembering(door.identify), database, desk),
-            *_asking(turns, database, Cursors(derived.cursor), desk),
-            *limits.routes(doors.gate, partial(_known, database, derived), desk),
-            *archive.routes(desk),
-            *_administering(database, derived, desk, doors, secure=_secure(settings)),
-            *console_routes(pages, settings, database, derived, door, desk),
-            *_watching(pages, board, derived, desk),
-            *_open(checks, turns),
-        ],
+    litestar = _litestar(
+        pages,
+        *_chatting(settings, turns, met.remembering(door.identify), database, desk),
+        *_asking(turns, database, derived, doors.gate, desk),
+        *archive.routes(desk),
+        *_administering(offices, desk),
+        *console_routes(pages, settings, database, derived, door, desk, offices),
+        *telling_routes(pages, settings, database, derived, archive, desk),
+        *watching_routes(pages, board, derived.pseudonym, desk),
+        *_open(checks, turns),
+    )
+    return _face(litestar, Threshold(litestar, turns, met, most=settings.max_body_bytes), settings)
+
+
+def _litestar(pages: Pages, *routes: HTTPRouteHandler) -> Litestar:
+    """The application: routes, and how it tells what goes wrong."""
+    return Litestar(
+        route_handlers=routes,
         exception_handlers={Exception: console.refusing(pages, problems.answer)},
         logging_config=None,
         openapi_config=None,
         request_max_body_size=chat.MAX_BODY,
     )
-    face = traced(Envelope(Threshold(litestar, turns, met, most=settings.max_body_bytes)), litestar)
-    return impatient(face, settings.streams.stall_ms / 1000)
+
+
+def _face(litestar: Litestar, threshold: Threshold, settings: Settings) -> Any:
+    """What stands before the application: a span, an envelope, and an end to those who do not read."""
+    return impatient(traced(Envelope(threshold), litestar), settings.streams.stall_ms / 1000)
 
 
 def _chatting(
@@ -122,16 +134,15 @@ def _chatting(
     ]
 
 
-def _secure(settings: Settings) -> bool:
-    """Whether cookies go by TLS only."""
-    return settings.environment != "development"
-
-
-def _asking(turns: Turns, database: Database, cursors: Cursors, desk: Desk) -> list[HTTPRouteHandler]:
+def _asking(
+    turns: Turns, database: Database, derived: Derived, gate: Gate, desk: Desk
+) -> list[HTTPRouteHandler]:
     """The routes that ask what is kept."""
+    cursors = Cursors(derived.cursor)
     return [
         *usage.routes(database.questions, desk),
         *conversations.routes(database.conversations, turns.memory.hide, cursors, desk),
+        *limits.routes(gate, partial(_known, database, derived), desk),
     ]
 
 
@@ -153,27 +164,28 @@ def _archive(
     )
 
 
-def _administering(
-    database: Database, derived: Derived, desk: Desk, doors: Doors, *, secure: bool
-) -> list[HTTPRouteHandler]:
+def _offices(settings: Settings, database: Database, derived: Derived, doors: Doors) -> Offices:
+    """Who is let in, and by what rules: for routes and pages; outside development cookies go by TLS only."""
+    door, name, secure = doors.who, derived.pseudonym, settings.environment != "development"
+    return Offices(
+        Opened(database.sessions, door.sessions, name, secure),
+        Cabinet(database.keys, derived.pepper, door.drop_key, name),
+        HouseRules(doors.settings, lambda: doors.gate.rules.limits, doors.live),
+    )
+
+
+def _administering(offices: Offices, desk: Desk) -> list[HTTPRouteHandler]:
     """The routes about who is let in, and by what rules."""
-    door, name = doors.who, derived.pseudonym
     return [
-        *sessions.routes(Opened(database.sessions, door.sessions, name, secure), desk),
-        *keys.routes(Cabinet(database.keys, derived.pepper, door.drop_key, name), desk),
-        *house_rules.routes(doors.settings, lambda: doors.gate.rules.limits, desk),
+        *sessions.routes(offices.sessions, desk),
+        *keys.routes(offices.keys, desk),
+        *house_rules.routes(offices.rules, desk),
     ]
 
 
 def _open(checks: Mapping[str, Check], turns: Turns) -> list[HTTPRouteHandler]:
-    """The routes that are open to everybody."""
+    """The routes that everybody may take."""
     return [*schema.routes(), *health.routes(checks, lambda: turns.leaving)]
-
-
-def _watching(pages: Pages, board: Board, derived: Derived, desk: Desk) -> list[HTTPRouteHandler]:
-    """The board of operators: for programs, and as a page."""
-    lookout = operations.Lookout(board, derived.pseudonym)
-    return [*operations.routes(lookout, desk), operations_page.route(pages, lookout, desk)]
 
 
 async def _known(database: Database, derived: Derived, user: str) -> Caller | None:

@@ -33,7 +33,7 @@ from service.app.checks import Kit, build_checks, model_watch
 from service.app.face import Doors, build_app
 from service.app.leaving import Leave
 from service.app.limiting import open_gate
-from service.app.reload import Reload
+from service.app.reload import LIVE, Reload
 from service.app.tooling import build_tools, open_servers
 from service.auth.authenticator import Authenticator
 from service.auth.derive import Derived
@@ -97,7 +97,7 @@ async def open_house(
         checks = build_checks(database, gate, watch, audited, lambda: turns.unsettled, kit)
         kept = records.Records(sealing, records.note_of(sinks), audited)
         reload = Reload(loaded, gate.rules, kept.note)
-        doors = Doors(build_door(settings, database, derived), gate, reload.table)
+        doors = Doors(build_door(settings, database, derived), gate, reload.table, LIVE)
         app = build_app(settings, turns, database, derived, kept, checks, doors)
         yield House(app, turns, database, derived, doors.who.sessions, reload)
 

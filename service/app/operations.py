@@ -6,10 +6,12 @@ Refuses to count or to judge: it hands over whom to ask.
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+
+from litestar.handlers import HTTPRouteHandler
 
 from config.settings import Settings
 from service.agent.turns import Turns
@@ -18,6 +20,10 @@ from service.audit.sink import AuditSink
 from service.errors import DatabaseError
 from service.limits import Gate
 from service.store.database import Database
+from service.web import operations
+from service.web.console import operations as page
+from service.web.console.pages import Pages
+from service.web.desk import Desk
 from service.web.health import Check
 from service.web.operations import Board, Standing
 from service.web.operations.views import AuditState, FiringAlert, ProcessState
@@ -48,6 +54,14 @@ def build_board(
         alerts=partial(_alerts, Path(settings.audit.journal_dir) / FOLDER),
     )
     return Board(asked)
+
+
+def watching_routes(
+    pages: Pages, board: Board, pseudonym: Callable[[str], str], desk: Desk
+) -> list[HTTPRouteHandler]:
+    """The board for programs, and as a page."""
+    lookout = operations.Lookout(board, pseudonym)
+    return [*operations.routes(lookout, desk), page.route(pages, lookout, desk)]
 
 
 async def _audit(database: Database, audited: AuditSink | None) -> tuple[AuditState, int | None]:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from logging import WARNING
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import fields, replace
 
 from config import Loaded, SettingsError
-from config.settings import Settings
+from config.settings import Limits, Settings
 from config.source import Origin
 from config.table import Row, rows
-from config.variable import walk
+from config.variable import variable_of, walk
 from service.audit import changes
 from service.audit.deed import Doer
 from service.audit.row import AuditRow
@@ -24,6 +24,13 @@ from telemetry.recorder import microseconds
 
 Read = Callable[[], Loaded]
 """Reads the settings as at a start; raises SettingsError."""
+
+KEPT = ("store", "on_loss", "replicas")
+"""Of limits and budgets: the store, which is open, and what is done without it."""
+LIVE = frozenset(place.variable.name for place in walk(Limits())) - {
+    variable_of(field.type).name for field in fields(Limits) if field.name in KEPT
+}
+"""The settings that may change while the service runs, by name."""
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -35,9 +42,8 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 def change(now: Settings, read: Settings) -> Change:
-    """Take over limits and budgets, but not the store, which is open, nor what is done without it."""
-    old = now.limits
-    limits = replace(read.limits, store=old.store, on_loss=old.on_loss, replicas=old.replicas)
+    """Take over limits and budgets, but not what is kept of them."""
+    limits = replace(read.limits, **{name: getattr(now.limits, name) for name in KEPT})
     settings = replace(now, limits=limits)
     return Change(settings=settings, values=_news(now, settings), restart=tuple(_news(settings, read)))
 

@@ -61,11 +61,16 @@ class NewKey(Struct, frozen=True):
     digest: str
 
 
-def make_key(pepper: bytes) -> NewKey:
-    """Make a key of 256 random bits."""
-    key_id, secret = secrets.token_hex(8), secrets.token_hex(32)
+def make_key(pepper: bytes, key_id: str | None = None) -> NewKey:
+    """Make a key of 256 random bits; its id is random too, unless it is `id_for` something."""
+    key_id, secret = key_id or secrets.token_hex(8), secrets.token_hex(32)
     key = f"{PREFIX}{key_id}_{secret}"
     return NewKey(key_id, key, digest_of(key, pepper))
+
+
+def id_for(wish: str, pepper: bytes) -> str:
+    """The id of the one key that may be made for this wish; nobody outside can choose it."""
+    return hmac.new(pepper, f"wish {wish}".encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def digest_of(key: str, pepper: bytes) -> str:

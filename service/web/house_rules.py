@@ -49,22 +49,28 @@ class RoleTable(Struct, frozen=True):
     roles: tuple[Role, ...]
 
 
-def routes(
-    table: Callable[[], Sequence[Row]], limits: Callable[[], Limits], desk: Desk
-) -> list[HTTPRouteHandler]:
+class HouseRules(Struct, frozen=True):
+    """The rules as they hold now; `live` are the names of the settings that may change while it runs."""
+
+    table: Callable[[], Sequence[Row]]
+    limits: Callable[[], Limits]
+    live: frozenset[str] = frozenset()
+
+
+def routes(rules: HouseRules, desk: Desk) -> list[HTTPRouteHandler]:
     """The two routes."""
 
     @get(SETTINGS)
     async def settings(request: Asking) -> SettingList:
         await desk.admit(request, Action.SETTINGS)
         read(Nothing, request.scope["query_string"])
-        return SettingList(tuple(Setting(row.name, row.value, row.origin) for row in table()))
+        return SettingList(tuple(Setting(row.name, row.value, row.origin) for row in rules.table()))
 
     @get(ROLES)
     async def roles(request: Asking) -> RoleTable:
         await desk.admit(request, Action.SETTINGS)
         read(Nothing, request.scope["query_string"])
-        return role_table(limits())
+        return role_table(rules.limits())
 
     return [settings, roles]
 

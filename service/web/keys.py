@@ -14,11 +14,12 @@ from msgspec import Meta, Struct
 
 from config.settings import ROLE_NAME
 from service.audit import credentials
+from service.audit.deed import Doer
 from service.auth.credentials import USER_NAME
 from service.auth.key_terms import SPAN, Scope, micros_of, status_of
-from service.auth.keys import make_key
+from service.auth.keys import NewKey, id_for, make_key
 from service.auth.permissions import Action
-from service.errors import NotFound
+from service.errors import Conflict, NotFound
 from service.store.keys import KeyStore, StoredKey
 from service.web.bodies import MAX_BODY, read_body
 from service.web.desk import Asking, Desk
@@ -30,6 +31,7 @@ from telemetry.timestamp import timestamp
 ALL = "/api/v1/keys"
 ONE = "/api/v1/keys/{key_id:str}"
 NONE = "There is no key of that id, or it was revoked before."
+GRANTED = "This form was sent before. The key that it made was shown then, and is shown to nobody again."
 
 Id = Annotated[str, PathParameter(max_length=256)]
 
@@ -88,29 +90,64 @@ def routes(cabinet: Cabinet, desk: Desk) -> list[HTTPRouteHandler]:
     @get(ALL)
     async def listed(request: Asking) -> KeyList:
         await _admitted(request, desk)
-        now = desk.clock()
-        return KeyList(tuple(_told(key, now) for key in await cabinet.store.list()))
+        return await list_keys(cabinet, desk.clock())
 
     @post(ALL, status_code=201, request_max_body_size=MAX_BODY)
     async def made(request: Asking) -> KeyMade:
         caller = await _admitted(request, desk)
-        body, doer = await read_body(KeyBody, request), desk.doer(request, caller)
-        told, who = await _make(cabinet, body, doer.at), cabinet.pseudonym(body.user)
-        desk.note(credentials.made(doer, told.id, who, body.role, told.scopes, body.expires))
-        log.tell(_line(names.API_KEY_MADE, caller, told.id, subject=who, subjectRole=body.role))
-        return told
+        return await make(cabinet, desk, desk.doer(request, caller), await read_body(KeyBody, request))
 
     @delete(ONE, status_code=204)
     async def revoked(request: Asking, key_id: Id) -> None:
         caller = await _admitted(request, desk)
-        doer = desk.doer(request, caller)
-        if not await cabinet.store.revoke(key_id, doer.at):
-            raise NotFound(NONE)
-        cabinet.drop(key_id)
-        desk.note(credentials.revoked(doer, key_id))
-        log.tell(_line(names.API_KEY_REVOKED, caller, key_id))
+        await revoke(cabinet, desk, desk.doer(request, caller), key_id)
 
     return [listed, made, revoked]
+
+
+async def list_keys(cabinet: Cabinet, now: int) -> KeyList:
+    """All keys as they stand; `now` is microseconds since 1970 (UTC). Raises DatabaseError."""
+    return KeyList(tuple(_told(key, now) for key in await cabinet.store.list()))
+
+
+async def find_key(cabinet: Cabinet, key_id: str, now: int) -> Key:
+    """One key as it stands.
+
+    Raises:
+        NotFound: there is none, or it was revoked before.
+    """
+    found = await cabinet.store.find(key_id)
+    if found is None or found.revoked_at is not None:
+        raise NotFound(NONE)
+    return _told(found, now)
+
+
+async def make(cabinet: Cabinet, desk: Desk, doer: Doer, body: KeyBody, wish: str | None = None) -> KeyMade:
+    """Make a key, and note who did; for one `wish` of a person there is one key, however often it comes.
+
+    Raises:
+        Conflict: this wish was granted before.
+        DatabaseError: it cannot be kept.
+    """
+    new = make_key(cabinet.pepper, await _unmade(cabinet, doer, wish) if wish else None)
+    told, who = await _keep(cabinet, new, body, doer.at), cabinet.pseudonym(body.user)
+    desk.note(credentials.made(doer, told.id, who, body.role, told.scopes, body.expires))
+    log.tell(_line(names.API_KEY_MADE, doer, told.id, subject=who, subjectRole=body.role))
+    return told
+
+
+async def revoke(cabinet: Cabinet, desk: Desk, doer: Doer, key_id: str) -> None:
+    """Make a key hold no longer, and note who did.
+
+    Raises:
+        NotFound: there is none, or it was revoked before.
+        DatabaseError: nobody could.
+    """
+    if not await cabinet.store.revoke(key_id, doer.at):
+        raise NotFound(NONE)
+    cabinet.drop(key_id)
+    desk.note(credentials.revoked(doer, key_id))
+    log.tell(_line(names.API_KEY_REVOKED, doer, key_id))
 
 
 async def _admitted(request: Asking, desk: Desk) -> Caller:
@@ -119,8 +156,16 @@ async def _admitted(request: Asking, desk: Desk) -> Caller:
     return caller
 
 
-async def _make(cabinet: Cabinet, body: KeyBody, now: int) -> KeyMade:
-    new = make_key(cabinet.pepper)
+async def _unmade(cabinet: Cabinet, doer: Doer, wish: str) -> str:
+    """The id for somebody's wish, while no key has it."""
+    whose = doer.caller.user_id if doer.caller else ""
+    key_id = id_for(f"{whose} {wish}", cabinet.pepper)
+    if await cabinet.store.find(key_id):
+        raise Conflict(GRANTED)
+    return key_id
+
+
+async def _keep(cabinet: Cabinet, new: NewKey, body: KeyBody, now: int) -> KeyMade:
     scopes = tuple(dict.fromkeys(body.scopes))
     key = StoredKey(
         id=new.id,
@@ -153,6 +198,7 @@ def _time(moment: int | None) -> str | None:
     return None if moment is None else timestamp(moment)
 
 
-def _line(kind: str, caller: Caller, key_id: str, **more: str) -> log.Line:
-    fields = {"userId": caller.user_id, "role": caller.role, "keyId": key_id, **more}
-    return log.Line(kind, INFO, fields, caller.pseudonym)
+def _line(kind: str, doer: Doer, key_id: str, **more: str) -> log.Line:
+    caller = doer.caller
+    named = {"userId": caller.user_id, "role": caller.role} if caller else {}
+    return log.Line(kind, INFO, {**named, "keyId": key_id, **more}, caller.pseudonym if caller else None)

@@ -93,27 +93,54 @@ def routes(opened: Opened, desk: Desk) -> list[HTTPRouteHandler]:
     @get(ALL)
     async def listed(request: Asking) -> SessionList:
         caller, user = await _asked(request, desk)
-        found = await opened.kept.list(user, desk.clock())
-        return SessionList(tuple(_told(each, caller) for each in found))
+        return await list_sessions(opened, caller, user, desk.clock())
 
     @delete(ONE, status_code=204)
     async def ended(request: Asking, session_id: Id) -> Response[None]:
         caller = await desk.admit(request, Action.OWN)
         read(Nothing, request.scope["query_string"])
-        doer = desk.doer(request, caller)
-        found = await opened.find(session_id, caller, doer.at)
-        await opened.door.end(found.id, found.expires_at / MICROSECONDS - LEEWAY)
-        desk.note(_noted(opened, doer, found.user_id, [found.id]))
-        return _left(Response(None, status_code=204), opened, caller, [found.id])
+        ended = await end(opened, desk, request, caller, session_id)
+        return left(Response(None, status_code=204), opened, caller, [ended.id])
 
     @delete(ALL, status_code=200)
     async def ended_all(request: Asking) -> Response[SessionsEnded]:
         caller, user = await _asked(request, desk)
-        ended = await opened.door.end_all(user)
-        desk.note(_noted(opened, desk.doer(request, caller), user, ended))
-        return _left(Response(SessionsEnded(len(ended))), opened, caller, ended)
+        ended = await end_all(opened, desk, desk.doer(request, caller), user)
+        return left(Response(SessionsEnded(len(ended))), opened, caller, ended)
 
     return [listed, ended, ended_all]
+
+
+async def list_sessions(opened: Opened, caller: Caller, user: str, now: int) -> SessionList:
+    """A user's sessions as the caller sees them; `now` is microseconds since 1970 (UTC)."""
+    return SessionList(tuple(_told(each, caller) for each in await opened.kept.list(user, now)))
+
+
+async def end(opened: Opened, desk: Desk, request: Asking, caller: Caller, session_id: str) -> KeptSession:
+    """End one session, and note who did.
+
+    Raises:
+        NotFound: there is none that the caller may see.
+    """
+    doer = desk.doer(request, caller)
+    found = await opened.find(session_id, caller, doer.at)
+    await opened.door.end(found.id, found.expires_at / MICROSECONDS - LEEWAY)
+    desk.note(_noted(opened, doer, found.user_id, [found.id]))
+    return found
+
+
+async def end_all(opened: Opened, desk: Desk, doer: Doer, user: str) -> Sequence[str]:
+    """End all sessions of a user, and note who did; gives what they were called."""
+    ended = await opened.door.end_all(user)
+    desk.note(_noted(opened, doer, user, ended))
+    return ended
+
+
+def left(answer: Response[Any], opened: Opened, caller: Caller, ended: Sequence[str]) -> Any:
+    """Have the browser forget the session that asked, where it was ended."""
+    if caller.credential_id in ended:
+        answer.set_cookie(session.taken(secure=opened.secure))
+    return answer
 
 
 def _noted(opened: Opened, doer: Doer, user: str, ended: Sequence[str]) -> AuditRow:
@@ -125,20 +152,21 @@ def _noted(opened: Opened, doer: Doer, user: str, ended: Sequence[str]) -> Audit
     return credentials.ended(doer, who, ended)
 
 
-def _left(answer: Response[Any], opened: Opened, caller: Caller, ended: Sequence[str]) -> Any:
-    """Have the browser forget the session that asked, where it was ended."""
-    if caller.credential_id in ended:
-        answer.set_cookie(session.taken(secure=opened.secure))
-    return answer
-
-
 async def _asked(request: Asking, desk: Desk) -> tuple[Caller, str]:
     """Who asks, and about whom; raises Forbidden where that is somebody else's business."""
     caller = await desk.admit(request, Action.OWN)
-    user = read(SessionQuery, request.scope["query_string"]).user or caller.user_id
-    if user != caller.user_id:
+    return caller, about(caller, read(SessionQuery, request.scope["query_string"]).user)
+
+
+def about(caller: Caller, user: str | None) -> str:
+    """Whose sessions are meant: the caller's own, unless another user is named.
+
+    Raises:
+        Forbidden: that is somebody else's business.
+    """
+    if user and user != caller.user_id:
         require(caller, Action.KEYS)
-    return caller, user
+    return user or caller.user_id
 
 
 def _told(kept: KeptSession, caller: Caller) -> Session:

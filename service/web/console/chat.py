@@ -8,6 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from service.auth.permissions import Action
 from service.web.console.pages import Pages
+from service.web.console.queries import NAMED
 from service.web.desk import Asking, Desk
 from service.web.parameters import Nothing, read
 
@@ -26,6 +27,7 @@ def route(pages: Pages, desk: Desk) -> HTTPRouteHandler:
             "models": tuple(known.models(caller.role)),
             "simulated": known.simulated,
             "traceUrl": known.trace_url,
+            "turnUrl": NAMED,
         }
         return pages.show("chat", caller, PATH, told=told)
 

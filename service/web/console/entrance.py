@@ -60,7 +60,7 @@ def routes(pages: Pages, door: Authenticator, desk: Desk) -> list[HTTPRouteHandl
     async def sign_out(request: Asking) -> Response[str]:
         read(Nothing, request.scope["query_string"])
         await door.sign_out(session.credentials_of(request))
-        page = pages.show("signed_out")
+        page = pages.show("signed_out", everywhere=False)
         page.set_cookie(session.taken(secure=secure))
         return page
 

@@ -22,7 +22,16 @@ class Way(Struct, frozen=True):
 
 PAGES = (
     Way("/console/chat", "Chat", "Ask, and see what is done to answer.", Action.CHAT),
+    Way("/console/queries", "Queries", "Your latest ones, each with all that was done for it.", Action.OWN),
     Way("/console/operations", "Operations", "How the house stands, as it happens.", Action.OPERATIONS),
+    Way(
+        "/console/settings",
+        "Settings",
+        "The rules that hold now; what each role may.",
+        Action.SETTINGS,
+    ),
+    Way("/console/keys", "Keys", "API keys: who has one, making and revoking them.", Action.KEYS),
+    Way("/console/sessions", "Sessions", "Where you are signed in, and the way out of it.", Action.OWN),
 )
 """The console's own pages, in the order they are shown."""
 

@@ -11,6 +11,7 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Response
 
+from service.web.console.figures import count, dollars, span
 from service.web.console.headers import headers
 from service.web.console.installation import Installation
 from service.web.console.navigation import PAGES, open_to
@@ -34,7 +35,7 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._templates.filters["json"] = _json
+        self._templates.filters |= {"json": _json, "span": span, "dollars": dollars, "count": count}
         self._shared: Mapping[str, Any] = {
             "installation": installation,
             "static": shelf.address,

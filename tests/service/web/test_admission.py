@@ -46,11 +46,12 @@ class Process:
         self.door = Authenticator(self.keys, None, self.sessions, pseudonym)
         desk = Desk(self._who, self.noted.append, microseconds)
         loaded = load(ENVIRON, None)
+        rules = house_rules.HouseRules(lambda: table.rows(loaded.settings, loaded.origins), Limits)
         app = Litestar(
             [
                 *sessions.routes(sessions.Opened(database.sessions, self.sessions, pseudonym, True), desk),
                 *keys.routes(keys.Cabinet(database.keys, PEPPER, self.door.drop_key, pseudonym), desk),
-                *house_rules.routes(lambda: table.rows(loaded.settings, loaded.origins), Limits, desk),
+                *house_rules.routes(rules, desk),
             ],
             exception_handlers={Exception: problems.answer},
             logging_config=None,

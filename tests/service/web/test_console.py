@@ -20,9 +20,9 @@ def make(web, monkeypatch):
     """Make an application without a credential; `sessions` are its own."""
     sessions, routes = [], console.routes
 
-    def seen(pages, door, desk):
+    def seen(pages, door, *rooms):
         sessions.append(door.sessions)
-        return routes(pages, door, desk)
+        return routes(pages, door, *rooms)
 
     monkeypatch.setattr(console, "routes", seen)
 

@@ -187,12 +187,15 @@ export class Turn {
     this.last?.prose?.finish();
     if (this.aborting.signal.aborted) {
       this.wait.before(notice("Stopped.", ...this.#acts(Boolean(this.text)), this.#retry("Ask again")));
+      if (this.id) this.wait.before(footer(more(this.told, this.id)));
       this.hears.said("Stopped.");
       return;
     }
     this.problem = problem;
     this.wait.before(refusal(problem, ...this.#ways(problem)));
-    if (problem.traceId) this.wait.before(footer(trace(this.told, problem.traceId)));
+    const facts = problem.traceId ? trace(this.told, problem.traceId) : [];
+    if (problem.requestId) facts.push(...more(this.told, problem.requestId));
+    if (facts.length) this.wait.before(footer(facts));
     this.hears.said(problem.message);
     this.hears.refused(problem);
   }
