@@ -42,6 +42,7 @@ from service.web import (
 from service.web.acquaintances import Acquaintances
 from service.web.archive import Archive
 from service.web.ask import Identify
+from service.web.console.headers import for_paths
 from service.web.console.offices import Offices
 from service.web.console.pages import Pages
 from service.web.cursor import Cursors
@@ -98,11 +99,12 @@ def build_app(
         *archive.routes(desk),
         *_administering(offices, desk),
         *console_routes(pages, settings, database, derived, door, desk, offices),
+        *console.audit_routes(pages, archive, desk),
         *telling_routes(pages, settings, database, derived, archive, desk),
         *watching_routes(pages, board, derived.pseudonym, desk),
         *_open(checks, turns),
     )
-    return _face(litestar, Threshold(litestar, turns, met, most=settings.max_body_bytes), settings)
+    return _faced(settings, litestar, Threshold(litestar, turns, met, most=settings.max_body_bytes))
 
 
 def _litestar(pages: Pages, *routes: HTTPRouteHandler) -> Litestar:
@@ -116,9 +118,15 @@ def _litestar(pages: Pages, *routes: HTTPRouteHandler) -> Litestar:
     )
 
 
-def _face(litestar: Litestar, threshold: Threshold, settings: Settings) -> Any:
-    """What stands before the application: a span, an envelope, and an end to those who do not read."""
-    return impatient(traced(Envelope(threshold), litestar), settings.streams.stall_ms / 1000)
+def _faced(settings: Settings, litestar: Litestar, threshold: Threshold) -> Any:
+    """What stands around the threshold: the span, the headers of every answer, patience."""
+    envelope = Envelope(threshold, for_paths(secure=_secure(settings)))
+    return impatient(traced(envelope, litestar), settings.streams.stall_ms / 1000)
+
+
+def _secure(settings: Settings) -> bool:
+    """Whether people come by TLS only."""
+    return settings.environment != "development"
 
 
 def _chatting(
@@ -165,10 +173,10 @@ def _archive(
 
 
 def _offices(settings: Settings, database: Database, derived: Derived, doors: Doors) -> Offices:
-    """Who is let in, and by what rules: for routes and pages; outside development cookies go by TLS only."""
-    door, name, secure = doors.who, derived.pseudonym, settings.environment != "development"
+    """Who is let in, and by what rules: for routes and pages."""
+    door, name = doors.who, derived.pseudonym
     return Offices(
-        Opened(database.sessions, door.sessions, name, secure),
+        Opened(database.sessions, door.sessions, name, _secure(settings)),
         Cabinet(database.keys, derived.pepper, door.drop_key, name),
         HouseRules(doors.settings, lambda: doors.gate.rules.limits, doors.live),
     )

@@ -3,6 +3,8 @@
 Stands inside the SERVER span and outside of Litestar, so that a 404 has it too.
 """
 
+from collections.abc import Callable, Sequence
+
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from opentelemetry import trace
 from opentelemetry.trace import format_trace_id, use_span
@@ -13,12 +15,22 @@ from telemetry import ids, log
 UNLESS_SAID = ((b"cache-control", b"no-store"),)
 """Headers of every answer that has none of its own: only the console's files do, which are everybody's."""
 
+Raw = Sequence[tuple[bytes, bytes]]
+ForPath = Callable[[str], Raw]
+"""Path -> headers that each answer there has unless it has its own."""
+
+
+def none_for(path: str) -> Raw:
+    """No headers, whatever the path."""
+    del path
+    return ()
+
 
 class Envelope:
     """ASGI middleware that names the request and marks the answer."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, for_path: ForPath = none_for) -> None:
+        self._app, self._for_path = app, for_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Name the request; where the SDK is off, mint the trace it would have had."""
@@ -39,17 +51,18 @@ class Envelope:
         )
         scope[KEY] = identity  # pyright: ignore[reportGeneralTypeIssues] - ASGI lets an application add keys
         log.request_id.set(identity.request_id)
-        await self._app(scope, receive, _marking(send, scope))
+        unless_said = (*UNLESS_SAID, *self._for_path(scope["path"]))
+        await self._app(scope, receive, _marking(send, scope, unless_said))
 
 
-def _marking(send: Send, scope: Scope) -> Send:
+def _marking(send: Send, scope: Scope, unless_said: Raw) -> Send:
     async def mark(message: Message) -> None:
         if message["type"] == "http.response.start":
             marks = _marks(identity_of(scope))  # only now: an answer that is given again has its own identity
             names = {name for name, _ in marks}
             kept = [(name, value) for name, value in message["headers"] if name.lower() not in names]
             said = {name.lower() for name, _ in kept}
-            message["headers"] = [*kept, *marks, *(each for each in UNLESS_SAID if each[0] not in said)]
+            message["headers"] = [*kept, *marks, *(each for each in unless_said if each[0] not in said)]
         await send(message)
 
     return mark

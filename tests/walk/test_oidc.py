@@ -58,14 +58,14 @@ def changed(url, **others):
     return urlunsplit(urlsplit(url)._replace(query=urlencode(parameters(url) | others)))
 
 
-def told(response, status, category):
+def told(response, status, title):
     """The words of a page that says what went wrong."""
     assert (response.status_code, response.headers["content-type"]) == (status, "text/html; charset=utf-8")
     assert "default-src 'none'" in response.headers["content-security-policy"]
     assert f'href="{START}"' in response.text
     assert "session" not in response.cookies
     assert response.headers["x-request-id"] in response.text
-    assert category in response.text
+    assert f"<h1>{title}</h1>" in response.text
     return response.text
 
 
@@ -115,7 +115,7 @@ def test_nothing_secret_is_said_anywhere(signing, browser):
 def test_somebody_without_a_role_sees_why_and_is_recorded(signing, browser):
     denied = {"type": "access_denied", "category": "authorization", "route": f"GET {CALLBACK}"}
     before = len(signing.service.lines(**denied))
-    text = told(browser.sign_in(signing.start, "nobody"), 403, "Not permitted")
+    text = told(browser.sign_in(signing.start, "nobody"), 403, "You are not let in")
     assert "You don&#39;t have permission to perform this action." in text
     assert "gives you no role that counts here" in text
     wait(lambda: len(signing.service.lines(**denied)) == before + 1, seen=signing.service.said)
@@ -129,7 +129,7 @@ def test_who_says_no_at_the_provider_is_told_so(signing, browser):
     assert page.is_redirect
     answer = browser.get(httpx.URL(signing.provider.issuer).join(page.headers["location"]))
     assert parameters(answer.headers["location"])["error"] == "access_denied"
-    text = told(browser.get(answer.headers["location"]), 403, "Not permitted")
+    text = told(browser.get(answer.headers["location"]), 403, "You are not let in")
     assert "The sign-in provider refused: access_denied." in text
 
 
@@ -137,18 +137,18 @@ def test_an_answer_that_came_before_is_refused(signing, browser):
     answer = browser.answer_of(signing.start, "ann")
     kept = browser.cookies["sign_in"]
     assert browser.get(answer).status_code == 200
-    told(browser.get(answer), 401, "Authentication required")
+    told(browser.get(answer), 401, "The sign-in did not finish")
     replayed = browser.get(answer, headers={"cookie": f"sign_in={kept}"})
-    assert "was finished before" in told(replayed, 401, "Authentication required")
+    assert "was finished before" in told(replayed, 401, "The sign-in did not finish")
 
 
 def test_the_answer_of_an_attacker_signs_nobody_in(signing, browser):
     """Login CSRF: somebody is led to the callback with the attacker's own code."""
     with Browser() as attacker:
         answer = attacker.answer_of(signing.start, "bea")
-    told(browser.get(answer), 401, "Authentication required")
+    told(browser.get(answer), 401, "The sign-in did not finish")
     browser.get(signing.start)
-    told(browser.get(answer), 401, "Authentication required")
+    told(browser.get(answer), 401, "The sign-in did not finish")
 
 
 def test_a_stolen_code_is_of_no_use_without_its_verifier(signing, browser):
@@ -156,17 +156,17 @@ def test_a_stolen_code_is_of_no_use_without_its_verifier(signing, browser):
     with Browser() as victim:
         stolen = parameters(victim.answer_of(signing.start, "bea"))["code"]
     own = browser.answer_of(signing.start, "ann")
-    text = told(browser.get(changed(own, code=stolen)), 401, "Authentication required")
+    text = told(browser.get(changed(own, code=stolen)), 401, "The sign-in did not finish")
     assert "does not take its own code" in text
 
 
 def test_an_answer_in_the_name_of_another_provider_is_refused(signing, browser):
     answer = browser.answer_of(signing.start, "ann")
     assert parameters(answer)["iss"] == signing.provider.issuer
-    told(browser.get(changed(answer, iss="https://evil.example")), 401, "Authentication required")
+    told(browser.get(changed(answer, iss="https://evil.example")), 401, "The sign-in did not finish")
     bare = parameters(answer)
     del bare["iss"]
-    told(browser.get(f"{signing.service.url}{CALLBACK}?{urlencode(bare)}"), 401, "Authentication required")
+    told(browser.get(f"{signing.service.url}{CALLBACK}?{urlencode(bare)}"), 401, "The sign-in did not finish")
 
 
 def test_nobody_is_sent_back_elsewhere(signing, browser):
@@ -195,7 +195,7 @@ def test_a_program_is_told_a_problem(signing, browser):
 
 
 def test_a_browser_that_is_nobody_is_led_to_the_provider_and_a_program_is_told(signing, browser):
-    text = told(browser.get(f"{signing.service.url}/console/"), 401, "Authentication required")
+    text = told(browser.get(f"{signing.service.url}/console/"), 401, "Sign in")
     assert ">Sign in</a>" in text
     program = browser.get(f"{signing.service.url}/console/", headers={"accept": "*/*"})
     assert (program.status_code, program.json()["code"]) == (401, "unauthenticated")
@@ -234,7 +234,7 @@ def test_in_production_it_is_the_only_way_in_and_the_provider_may_come_later(pro
     service = production.service
     assert "Console" not in service.stderr
     away = browser.get(production.start)
-    assert "cannot be reached" in told(away, 503, "Network error")
+    assert "cannot be reached" in told(away, 503, "The sign-in provider cannot be reached")
     assert int(away.headers["retry-after"]) >= 1
     assert service.wait_for_line(type="sign_in_failed")["level"] == "WARN"
     with production.provider:
@@ -244,5 +244,5 @@ def test_in_production_it_is_the_only_way_in_and_the_provider_may_come_later(pro
         assert all(each.lower().endswith("; secure") for each in page.headers.get_list("set-cookie"))
         assert "role <strong>AUDITOR</strong>" in browser.get(f"{service.url}/console/").text
         answer = browser.answer_of(production.start, "bea")
-    assert "cannot be reached" in told(browser.get(answer), 503, "Network error")
+    assert "cannot be reached" in told(browser.get(answer), 503, "The sign-in provider cannot be reached")
     wait(lambda: "token endpoint: " in service.lines(type="sign_in_failed")[-1]["error"], seen=service.said)

@@ -3,7 +3,7 @@
 Refuses whatever is not named: scripts, styles and calls of this origin alone, no markup made by a script.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 POLICY = (
@@ -26,6 +26,20 @@ HEADERS: Mapping[str, str] = MappingProxyType(
 
 ALWAYS_TLS = "max-age=31536000"
 """For a year, this host alone: what else is below its name is not ours to decide."""
+
+
+OURS = "/console"
+
+
+def ours(path: str) -> bool:
+    """Whether a path is one of the console."""
+    return path in {"/", OURS} or path.startswith(f"{OURS}/")
+
+
+def for_paths(*, secure: bool) -> Callable[[str], Sequence[tuple[bytes, bytes]]]:
+    """Path -> the headers of whatever answers there, refusals of any kind included."""
+    raw = tuple((name.encode(), value.encode()) for name, value in headers(secure=secure).items())
+    return lambda path: raw if ours(path) else ()
 
 
 def headers(*, secure: bool) -> dict[str, str]:

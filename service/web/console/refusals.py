@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 from litestar import Response
 
+from service.web.console.advice import advice
+from service.web.console.headers import ours
 from service.web.console.pages import Pages
 from service.web.desk import Asking
 from service.web.problems import caller_of
-from telemetry.failure import Category
 
 Answer = Callable[[Asking, Exception], Response[Any]]
 """What Litestar asks for the answer to an error."""
 
-OURS = "/console"
 HTML = "text/html"
 NOT_KEPT = frozenset({"content-type", "content-length"})
 UNAUTHENTICATED = 401
@@ -34,16 +34,15 @@ def refusing(pages: Pages, answer: Answer) -> Answer:
 
 
 def _wanted(request: Asking) -> bool:
-    path = request.scope["path"]
-    return (path == OURS or path.startswith(f"{OURS}/")) and HTML in request.headers.get("accept", "")
+    return ours(request.scope["path"]) and HTML in request.headers.get("accept", "")
 
 
 def _page(pages: Pages, request: Asking, told: Response[Any]) -> Response[str]:
     problem: Mapping[str, Any] = msgspec.json.decode(told.content)
     status = problem["status"]
     name = "arriving" if status == UNAUTHENTICATED and _arrives(request) else "refused"
-    expired = problem["category"] == Category.AUTHENTICATION
-    page = pages.show(name, caller_of(request.scope), status=status, problem=problem, expired=expired)
+    told_to_do = advice(problem, request.scope["path"], provider=pages.installation.provider)
+    page = pages.show(name, caller_of(request.scope), status=status, problem=problem, advice=told_to_do)
     page.headers.update({name: value for name, value in told.headers.items() if name not in NOT_KEPT})
     return page
 

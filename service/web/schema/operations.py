@@ -542,6 +542,7 @@ WORDS = {
     "actor": "Whose events.",
     "outcome": "How the turn ended.",
     "category": "The category of what went wrong.",
+    "code": "The precise word for what went wrong.",
     "tool": "A tool that was called.",
     "model": "The model that was asked.",
     "role": "The role of the caller.",
