@@ -113,6 +113,11 @@ class Turns:
         return self._agent.approvers
 
     @property
+    def running(self) -> int:
+        """How many turns have begun in this process and have not ended."""
+        return len(self._running)
+
+    @property
     def unsettled(self) -> int:
         """What turns that are over left to be written, and wait for the database with."""
         return self._settlement.waiting

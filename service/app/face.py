@@ -15,6 +15,7 @@ from config.settings import Settings
 from config.table import Row
 from service.agent.turns import Turns
 from service.app.console import console_pages, console_routes
+from service.app.operations import build_board, watching_routes
 from service.app.records import Records
 from service.app.telling import telling_routes
 from service.audit.checkpoints import Sealing
@@ -43,6 +44,7 @@ from service.web.archive import Archive
 from service.web.ask import Identify
 from service.web.console.headers import for_paths
 from service.web.console.offices import Offices
+from service.web.console.pages import Pages
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
@@ -87,24 +89,33 @@ def build_app(
     door, met = doors.who, Acquaintances()
     pages = console_pages(settings, doors.gate)
     desk = Desk(partial(_who, door), records.note, microseconds)
+    board = build_board(settings, turns, database, records.audited, checks, doors.gate)
     offices = _offices(settings, database, derived, doors)
     archive = _archive(settings, database, Cursors(derived.cursor), desk, records.sealing, door)
-    litestar = Litestar(
-        route_handlers=[
-            *_chatting(settings, turns, met.remembering(door.identify), database, desk),
-            *_asking(turns, database, derived, doors.gate, desk),
-            *archive.routes(desk),
-            *_administering(offices, desk),
-            *console_routes(pages, settings, database, derived, door, desk, offices),
-            *telling_routes(pages, settings, database, derived, archive, desk),
-            *_open(checks, turns),
-        ],
+    litestar = _litestar(
+        pages,
+        *_chatting(settings, turns, met.remembering(door.identify), database, desk),
+        *_asking(turns, database, derived, doors.gate, desk),
+        *archive.routes(desk),
+        *_administering(offices, desk),
+        *console_routes(pages, settings, database, derived, door, desk, offices),
+        *console.audit_routes(pages, archive, desk),
+        *telling_routes(pages, settings, database, derived, archive, desk),
+        *watching_routes(pages, board, derived.pseudonym, desk),
+        *_open(checks, turns),
+    )
+    return _faced(settings, litestar, Threshold(litestar, turns, met, most=settings.max_body_bytes))
+
+
+def _litestar(pages: Pages, *routes: HTTPRouteHandler) -> Litestar:
+    """The application: routes, and how it tells what goes wrong."""
+    return Litestar(
+        route_handlers=routes,
         exception_handlers={Exception: console.refusing(pages, problems.answer)},
         logging_config=None,
         openapi_config=None,
         request_max_body_size=chat.MAX_BODY,
     )
-    return _faced(settings, litestar, Threshold(litestar, turns, met, most=settings.max_body_bytes))
 
 
 def _faced(settings: Settings, litestar: Litestar, threshold: Threshold) -> Any:

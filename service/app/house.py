@@ -95,7 +95,7 @@ async def open_house(
         turns = build_turns(settings, _guarded(sinks, watch), kit, database, gate, audited)
         rooms.push_async_callback(turns.stop)
         checks = build_checks(database, gate, watch, audited, lambda: turns.unsettled, kit)
-        kept = records.Records(sealing, records.note_of(sinks))
+        kept = records.Records(sealing, records.note_of(sinks), audited)
         reload = Reload(loaded, gate.rules, kept.note)
         doors = Doors(build_door(settings, database, derived), gate, reload.table, LIVE)
         app = build_app(settings, turns, database, derived, kept, checks, doors)

@@ -42,6 +42,7 @@ class Records(Struct, frozen=True):
 
     sealing: Sealing
     note: Note
+    audited: AuditSink | None = None
 
 
 async def build_sealing(settings: Settings, database: Database, derived: Derived) -> Sealing:

@@ -29,6 +29,7 @@ from service.store.postgres.engine import PoolEngine, open_pool
 from service.store.postgres.location import is_server, location_of
 from service.store.postgres.migrate import migrate as migrate_server
 from service.store.proofs import Proofs
+from service.store.pulse import Pulse
 from service.store.questions import Questions
 from service.store.resets import Resets
 from service.store.retention import Retention
@@ -65,7 +66,7 @@ class Database:
         self.checkpoints = Checkpoints(engine)
         self.proofs = Proofs(engine)
         self.budgets = BudgetLedger(engine, vault)
-        self.admissions = Admissions(engine)
+        self.admissions, self.pulse = Admissions(engine), Pulse(engine)
         self.resets = Resets(engine, vault)
         self.approvals = ApprovalStore(engine, vault)
         self.feedback = FeedbackStore(engine, vault)

@@ -23,6 +23,7 @@ class Filters(Struct, frozen=True, kw_only=True):
     actor: str | None = None
     outcome: str | None = None
     category: str | None = None
+    code: str | None = None
     tool: str | None = None
     model: str | None = None
     role: str | None = None
@@ -44,6 +45,7 @@ EQUAL = MappingProxyType(
         "tool": QueryString("called.tool"),
         "trace_id": QueryString("event.trace_id"),
         "actor": QueryString("event.subject_id"),
+        "code": QueryString("event.code"),
         "category": QueryString("event.category"),
         "outcome": QueryString("event.outcome"),
         "model": QueryString("event.model"),

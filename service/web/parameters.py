@@ -14,7 +14,7 @@ from msgspec import Meta, Struct, ValidationError, field, structs
 from service.errors import InvalidRequest
 from service.store.filters import Filters
 from service.store.questions import TURN, Grouping
-from telemetry.failure import Category, FieldError
+from telemetry.failure import Category, Code, FieldError
 from telemetry.record import Outcome
 
 Query = TypeVar("Query", bound=Struct)
@@ -67,6 +67,7 @@ class EventQuery(Period, frozen=True, kw_only=True, rename="camel"):
     actor: Word | None = None
     outcome: Outcome | None = None
     category: Category | None = None
+    code: Code | None = None
     tool: Word | None = None
     model: Word | None = None
     role: Word | None = None
@@ -112,12 +113,20 @@ def read(kind: type[Query], query: bytes) -> Query:
     Raises:
         InvalidRequest: naming every parameter that is wrong.
     """
+    return take(kind, pairs_of(query))
+
+
+def pairs_of(query: bytes) -> Sequence[tuple[str, str]]:
+    """The names and values of a query string, in its order.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
     try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+        return parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
     except ValueError as error:  # UnicodeDecodeError is one
         fault = FieldError(WHOLE, "Not a query string of UTF-8 text")
         raise InvalidRequest(WRONG, fields=(fault,)) from error
-    return take(kind, pairs)
 
 
 def take(kind: type[Query], pairs: Sequence[tuple[str, str]]) -> Query:

@@ -68,7 +68,7 @@ class Desk:
         if self._lock is None:
             if not self._lead():
                 return None
-            minutes = _read(self._folder / MEMORY, Minutes)
+            minutes = read(self._folder / MEMORY, Minutes)
         return Gathered([said, *self._others(now)], minutes)
 
     def keep(self, minutes: Minutes) -> None:
@@ -110,7 +110,7 @@ class Desk:
         for path in self._folder.glob("*.json"):
             if path.name in {self._own, MEMORY}:
                 continue
-            report = _read(path, Report)
+            report = read(path, Report)
             if report and now - report.counted.at <= self._horizon:
                 found.append(report)
             else:
@@ -127,7 +127,8 @@ class Desk:
         part.replace(self._folder / name)
 
 
-def _read(path: Path, kind: type[T]) -> T | None:
+def read(path: Path, kind: type[T]) -> T | None:
+    """What stands in a file of the folder; None where it is not there, or not what it should be."""
     with suppress(OSError, msgspec.MsgspecError):
         return msgspec.json.decode(path.read_bytes(), type=kind)
     return None

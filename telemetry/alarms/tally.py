@@ -70,20 +70,32 @@ class Tally:
             slices.popleft()
 
 
+Between = Callable[[Iterable[str], tuple[float, float]], int]
+"""How many of some kinds there were after the first moment, up to and with the second."""
+
+
 def weigh(spike: Spike, counted: Iterable[Counted], now: float, durations: Durations) -> Weighed:
     """Hold a category's errors of all these processes against its own hour before.
 
     Where they have not counted for so long, against what there is, and against nothing at the very start.
     """
     all_of = tuple(counted)
+
+    def between(kinds: Iterable[str], times: tuple[float, float]) -> int:
+        return _between(all_of, kinds, times, durations)
+
+    return weighed(spike, between, min((each.since for each in all_of), default=now), now, durations)
+
+
+def weighed(spike: Spike, between: Between, since: float, now: float, durations: Durations) -> Weighed:
+    """The same of whatever has counted `since` a moment."""
     kinds = tuple(f"{spike.category}/{fault}" for fault in spike.faults)
     ended = now - durations.lag
-    usual = _between(all_of, kinds, (ended - durations.before, ended), durations)
-    seen = ended - min((each.since for each in all_of), default=now)
-    baseline = usual * durations.window / min(max(seen, durations.window), durations.before)
+    usual = between(kinds, (ended - durations.before, ended))
+    baseline = usual * durations.window / min(max(ended - since, durations.window), durations.before)
     recent = (now - durations.window, now)
-    count = _between(all_of, kinds, recent, durations)
-    served = _between(all_of, (SERVED,), recent, durations) if spike.share else 0
+    count = between(kinds, recent)
+    served = between((SERVED,), recent) if spike.share else 0
     over = count >= spike.floor and count > FACTOR * baseline and count > spike.share * served
     return Weighed(count, baseline, over)
 

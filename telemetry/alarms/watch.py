@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from telemetry.alarms.alarm import Alarm, Notice
 from telemetry.alarms.durations import Durations
 from telemetry.alarms.heard import Heard
-from telemetry.alarms.tally import Counted, weigh
+from telemetry.alarms.tally import Counted, Weighed, weigh
 from telemetry.spike import SPIKES, WINDOW, Spike
 
 REMEMBERED = 1_000
@@ -60,15 +60,15 @@ class Watch:
         """What is to be told now."""
         all_of = tuple(counted)
         for spike in SPIKES:
-            yield from self._spike(spike, all_of, now)
+            yield from self.heed(spike, weigh(spike, all_of, now, self._durations), now)
         self._hear(heard)
         for key, each in tuple(self.memory.heard.items()):
             yield from self._judge(each.alarm, now, AT_ONCE, holds=each.until > now)
             if each.until <= now - self._durations.horizon:
                 del self.memory.heard[key]
 
-    def _spike(self, spike: Spike, counted: Iterable[Counted], now: float) -> Iterator[Notice]:
-        weighed = weigh(spike, counted, now, self._durations)
+    def heed(self, spike: Spike, weighed: Weighed, now: float) -> Iterator[Notice]:
+        """What is to be told of one category now."""
         alarm = Alarm(
             name=spike.name,
             severity=spike.severity.value,

@@ -138,6 +138,25 @@ def test_what_a_person_asks_and_calls_a_conversation_is_text(visiting):
         harmless(page)
 
 
+def test_what_is_told_of_a_query_is_text(visiting):
+    with visiting("<svg/onload=window.ran=1>") as visit:
+        page = visit.open()
+        visit.ask(ALL)
+        visit.answered()
+        page.get_by_role("link", name="Details").click()
+        expect(page.locator("pre.question")).to_contain_text(CORPUS[1])
+        expect(page.locator(".line")).to_contain_text("<script>window.ran = 1")
+        harmless(page)
+        page.goto("/console/queries", wait_until="networkidle")
+        expect(page.locator(".list a")).to_contain_text(CORPUS[0])
+        harmless(page)
+        page.get_by_label("Turn, trace or request id").fill(CORPUS[2])
+        visit.expected = frozenset({404})
+        page.get_by_role("button", name="Find").click()
+        expect(page.locator("main")).to_contain_text("There is no")
+        harmless(page)
+
+
 def test_what_a_call_would_be_run_with_is_text(visiting, hostile):
     model, service = hostile
     model.events = called({"amount": 1, "to": ALL})
@@ -149,6 +168,9 @@ def test_what_a_call_would_be_run_with_is_text(visiting, hostile):
         harmless(page)
         card.get_by_role("button", name="Deny").click()
         expect(card).to_contain_text("Denied.")
+        page.get_by_role("link", name="Details").last.click()
+        expect(page.locator(".call pre")).to_contain_text("<img src=x onerror=window.ran=1>")
+        harmless(page)
 
 
 @pytest.fixture

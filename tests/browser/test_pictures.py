@@ -35,3 +35,21 @@ def test_the_chat(visiting, tmp_path, scheme, start_visited):
         name = f"chat-{scheme}.png"
         page.screenshot(path=(HERE if WRITTEN else tmp_path) / name)
         assert (HERE / name).stat().st_size > 20_000
+
+
+MOST = 200_000
+"""Bytes of a picture."""
+
+
+def test_one_querys_life(visiting, tmp_path, start_visited):
+    service = start_visited(
+        **MANY, AGENT_BUDGET_USER_DAY_USD="2", AGENT_TRACE_URL="http://127.0.0.1/{traceId}"
+    )
+    with visiting("ann", "CFO", service=service, color_scheme="light", **SIZE) as visit:
+        page = visit.open()
+        visit.ask("What is (1249 + 86) * 12, and what time is it in Europe/Berlin? [sim:tools3][sim:slow:20]")
+        visit.answered()
+        page.get_by_role("link", name="Details").click()
+        expect(page.locator(".waterfall .bar-of")).to_have_count(7)
+        page.screenshot(path=(HERE if WRITTEN else tmp_path) / "query-light.png")
+        assert 20_000 < (HERE / "query-light.png").stat().st_size < MOST

@@ -259,10 +259,31 @@ def routes(service: Service, head: str) -> Iterator[tuple[str, Any]]:
     yield from (("getUsage", got(service, "/api/v1/usage")), ("getLimits", got(service, "/api/v1/limits")))
     yield "getLimitsOf", got(service, "/api/v1/limits/dev", head)
     yield "resetLimitsOf", requested(service, "DELETE", "/api/v1/limits/dev", key=head).json()
-    yield "getLiveness", got(service, "/health/live", "")
+    yield from (("getOperations", watched(service, head)), ("getLiveness", got(service, "/health/live", "")))
     yield "getReadiness", got(service, "/health/ready", "")
     yield from (*administered(service, head), *decided(service))
     yield from (*rated(service, answer["id"], head), *removing(service, head, one))
+
+
+def shortened(value: Any) -> Any:
+    """The same with less of each long list: its first and its last two."""
+    if isinstance(value, dict):
+        return {key: shortened(each) for key, each in value.items()}
+    long = isinstance(value, list) and len(value) > 10
+    return [value[0], *value[-2:]] if long else value
+
+
+def watched(service: Service, head: str) -> Any:
+    """The board, once the log was verified and everything is in it."""
+
+    def settled() -> Any:
+        told = got(service, "/api/v1/operations", head, period="7d")
+        audit = told["audit"]
+        if audit["verified"] and audit["checkpoint"] and not audit["waiting"]:
+            return shortened(told)
+        return None
+
+    return wait(settled, seen=service.said)
 
 
 def administered(service: Service, head: str) -> Iterator[tuple[str, Any]]:

@@ -223,6 +223,14 @@ def test_usage_and_limits(typed, head, answer):
     assert typed.parsed("reset_limits_of", "dev", key=head).policies[0].remaining == 1000
 
 
+def test_the_board_of_operators(typed, head, answer):
+    typed.service.wait_for_rows(entityId=answer.id)
+    board = typed.parsed("get_operations", key=head, period=typed.models.Period.VALUE_0)
+    assert board.turns.total >= 1
+    assert board.latency.count >= 1
+    assert "database" in board.dependencies.additional_properties
+
+
 def test_health_and_the_document_itself(typed):
     assert typed.parsed("get_liveness").status == "live"
     readiness = typed.parsed("get_readiness")

@@ -5,6 +5,6 @@ Refuses anything from elsewhere, anything inline, and markup that a model, a use
 
 from service.web.console.entrance import CHAT, HOME, SIGN_IN, SIGN_OUT, link
 from service.web.console.refusals import refusing
-from service.web.console.rooms import routes
+from service.web.console.rooms import audit_routes, routes
 
-__all__ = ["CHAT", "HOME", "SIGN_IN", "SIGN_OUT", "link", "refusing", "routes"]
+__all__ = ["CHAT", "HOME", "SIGN_IN", "SIGN_OUT", "audit_routes", "link", "refusing", "routes"]

@@ -23,6 +23,8 @@ class Way(Struct, frozen=True):
 PAGES = (
     Way("/console/chat", "Chat", "Ask, and see what is done to answer.", Action.CHAT),
     Way("/console/queries", "Queries", "Your latest ones, each with all that was done for it.", Action.OWN),
+    Way("/console/audit", "Audit", "Who asked what, and the proof that it was so.", Action.AUDIT),
+    Way("/console/operations", "Operations", "How the house stands, as it happens.", Action.OPERATIONS),
     Way(
         "/console/settings",
         "Settings",

@@ -18,6 +18,7 @@ from service.web import (
     house_rules,
     keys,
     limits,
+    operations,
     sessions,
 )
 from service.web.ask import ChatBody
@@ -137,6 +138,11 @@ and `expired` where nobody did in time. The reason is kept with the audit's even
 SAYING = """\
 For the caller of the turn only; whatever else it is, it is not found. Said again, it stands in place of what
 was said before. The audit has each time an event of its own, with a commitment to the comment."""
+
+WATCHING = """\
+For CFO, CXO_TEAM and AUDIT_HEAD. One snapshot for all who ask within seconds: turns as the audit's log has
+them, so of all processes and replicas, and how the process that answers stands. With the `ETag` of an answer
+as `If-None-Match` it is 304 while nothing has changed."""
 
 EXPORTING = """\
 For AUDIT_HEAD and AUDITOR. All events that are meant and were sealed when the export began, newest first.
@@ -451,6 +457,17 @@ OPERATIONS: tuple[Operation, ...] = (
         refuses=KNOWN,
     ),
     Operation(
+        id="getOperations",
+        method="get",
+        path=operations.PATH,
+        tag="operations",
+        summary="Tell how the house stands, and what the last minutes or days were like",
+        description=WATCHING,
+        query=operations.OperationsQuery,
+        media={JSON: operations.OperationsReport},
+        refuses=(*KNOWN, Code.FORBIDDEN),
+    ),
+    Operation(
         id="getLimits",
         method="get",
         path="/api/v1/limits",
@@ -525,6 +542,7 @@ WORDS = {
     "actor": "Whose events.",
     "outcome": "How the turn ended.",
     "category": "The category of what went wrong.",
+    "code": "The precise word for what went wrong.",
     "tool": "A tool that was called.",
     "model": "The model that was asked.",
     "role": "The role of the caller.",
@@ -532,6 +550,7 @@ WORDS = {
     "entityType": "`AGENT_QUERY` (turns, where it is not given), another kind of event, or `all`.",
     "q": "Words of the query, where that is kept in clear; needs the permission to see content.",
     "format": "The form of the file.",
+    "period": "How far back the numbers go.",
     "groupBy": "What is added up by.",
 }
 """What each parameter means, wherever it stands."""

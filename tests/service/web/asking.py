@@ -22,6 +22,10 @@ from service.seal.vault import Vault
 from service.store.database import NO_KEYS, Database, open_database
 from service.web import audit, limits, problems, usage
 from service.web.archive import Archive
+from service.web.console import refusing, rooms
+from service.web.console.installation import Installation
+from service.web.console.pages import Pages
+from service.web.console.shelf import Shelf
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
 from service.web.envelope import Envelope
@@ -47,9 +51,10 @@ class Asked:
         noted: list[AuditRow],
         gate: Gate,
         forgotten: list[str],
+        archive: Archive,
     ) -> None:
         self.database, self.client, self.noted, self.gate = database, client, noted, gate
-        self.forgotten = forgotten
+        self.forgotten, self.archive = forgotten, archive
 
     async def admit(self, user: str, role: str) -> None:
         """Count a turn of theirs, and end it."""
@@ -61,6 +66,10 @@ class Asked:
     async def delete(self, path: str, caller: str = "h/AUDIT_HEAD") -> httpx.Response:
         """Ask for something to be forgotten."""
         return await self.client.delete(path, headers={"x-caller": caller})
+
+    async def page(self, path: str, caller: str = "head/AUDIT_HEAD") -> httpx.Response:
+        """Ask for a page of the console, as a browser does."""
+        return await self.client.get(path, headers={"x-caller": caller, "accept": "text/html"})
 
     async def get(
         self, path: str, caller: str | None = "head/AUDIT_HEAD", **parameters: Any
@@ -100,20 +109,22 @@ async def asking(url: str, mode: Any = "enforce", vault: Vault = NO_KEYS) -> Asy
     gate = Gate(MemoryStore(), Rules(Limits(mode=mode), 60_000), None, microseconds)
     desk, prover = Desk(who, noted.append, lambda: NOW), Prover(database, sealing, page=100)
     asked = audit.auditing(database.questions, Cursors(b"k" * 32), desk, prover, database.opening)
+    pages = Pages(Installation(models=lambda _: ("small", "large")), Shelf())
     archive = Archive(asked, Verifying(database, KEY), Erasing(database.erasures, forgotten.append))
     app = Litestar(
         [
             *archive.routes(desk),
+            *rooms.audit_routes(pages, archive, desk),
             *usage.routes(database.questions, desk),
             *limits.routes(gate, partial(known, database), desk),
         ],
-        exception_handlers={Exception: problems.answer},
+        exception_handlers={Exception: refusing(pages, problems.answer)},
         logging_config=None,
         openapi_config=None,
     )
     transport = httpx.ASGITransport(Envelope(app))  # pyright: ignore[reportArgumentType] - ASGI is ASGI
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://parley") as client:
-            yield Asked(database, client, noted, gate, forgotten)
+            yield Asked(database, client, noted, gate, forgotten, archive)
     finally:
         await database.close()

@@ -117,7 +117,7 @@ async def test_what_is_open_answers_nobody_and_what_is_not_does_not(web):
         assert (response.status_code == 401) is not each.open, each.id
 
 
-OTHERWISE = {"chat", "decideApproval", "countFeedback", "listSessions", "endSessions"}
+OTHERWISE = {"chat", "decideApproval", "countFeedback", "listSessions", "endSessions", "getOperations"}
 """What is forbidden by what is asked for, or not to a CFO."""
 
 

@@ -9,6 +9,8 @@ const UNREACHED = {
   category: "network",
 };
 
+const UNCHANGED = 304;
+
 export class Problem extends Error {
   /** `status` is 0 where nothing answered; `waitsUntil` the moment (ms) before which asking again is in vain. */
   constructor(body, status = 0, seconds = null) {
@@ -29,6 +31,14 @@ export async function call(method, path, body) {
     body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
   const response = await reached(path, { method, ...sent });
   return response.status === 204 ? null : await response.json();
+}
+
+/** What is at a path and the tag it has, null where it still has the one that is known; throws Problem. */
+export async function news(path, tag, signal) {
+  const headers = tag ? { "if-none-match": tag } : {};
+  const response = await reached(path, { method: "GET", headers, signal });
+  if (response.status === UNCHANGED) return null;
+  return { body: await response.json(), tag: response.headers.get("etag") };
 }
 
 /** The events of an answer as they come; throws Problem, also for a stream that was cut. */
@@ -86,7 +96,7 @@ async function reached(path, options, heard = () => {}) {
     throw new Problem(UNREACHED);
   }
   heard(response.headers);
-  if (response.ok) return response;
+  if (response.ok || response.status === UNCHANGED) return response;
   const seconds = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
   throw new Problem(await told(response), response.status, Number.isNaN(seconds) ? null : seconds);
 }

@@ -14,6 +14,7 @@ LED = {
     "actor": "audit_event_subject_id",
     "outcome": "audit_event_outcome",
     "category": "audit_event_category",
+    "code": "audit_event_code",
     "tool": "audit_event_tool_tool",
     "model": "audit_event_model",
     "role": "audit_event_role",
