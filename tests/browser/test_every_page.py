@@ -12,6 +12,7 @@ from tests.conftest import TOLD
 
 ROLES = ("CFO", "AUDIT_HEAD", "AUDITOR", "AUDITEE", "GUEST")
 HOME = "/console/"
+SERIOUS = ("serious", "critical")
 EVERY = pytest.mark.parametrize("way", PAGES, ids=lambda way: way.name.lower())
 SHAPE = """() => ({
     lang: document.documentElement.lang,
@@ -81,12 +82,12 @@ def test_a_page_opens_or_refuses_as_the_navigation_says(visiting, role, way):
     + [(role, "light-desk") for role in ROLES if role != "AUDIT_HEAD"]
     + [("AUDITEE", "dark-phone")],
 )
-def test_axe_finds_nothing_on_any_page(visiting, role, look):
+def test_axe_finds_nothing_serious_on_any_page(visiting, role, look):
     with visiting(somebody(role), role, **options_of(look)) as visit:
         found = {}
         for path in (HOME, *(way.path for way in open_to(role))):
             visit.open(path)
-            found[path] = fallible(visit)
+            found[path] = [each for each in fallible(visit) if each.startswith(SERIOUS)]
         assert {path: each for path, each in found.items() if each} == {}
 
 
