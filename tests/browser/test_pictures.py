@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import MANY
+from tests.browser.test_audit import ask
 
 HERE = Path(__file__).parent
 WRITTEN = os.environ.get("PARLEY_WRITE_PICTURES") == "1"
@@ -53,3 +54,21 @@ def test_one_querys_life(visiting, tmp_path, start_visited):
         expect(page.locator(".waterfall .bar-of")).to_have_count(7)
         page.screenshot(path=(HERE if WRITTEN else tmp_path) / "query-light.png")
         assert 20_000 < (HERE / "query-light.png").stat().st_size < MOST
+
+
+def test_the_audit(visiting, tmp_path, start_visited):
+    service = start_visited(**MANY)
+    asked = {
+        "ann": "What did the CFO team spend last week? [sim:tool]",
+        "bob": "Which invoices of March are still open?",
+        "carol": "Compare the first two quarters in one sentence, please [sim:529]",
+        "dave": "What is (1249 + 86) * 12, and what time is it in Europe/Berlin? [sim:tools3]",
+    }
+    for user, message in [*asked.items()] * 3:
+        ask(service, user, message)
+    service.wait_for_rows(12)
+    with visiting("head", "AUDIT_HEAD", service=service, color_scheme="light", **SIZE) as visit:
+        page = visit.open("/console/audit")
+        expect(page.locator(".events tbody tr")).to_have_count(12)
+        page.screenshot(path=(HERE if WRITTEN else tmp_path) / "audit-light.png")
+        assert 20_000 < (HERE / "audit-light.png").stat().st_size < MOST
