@@ -90,7 +90,7 @@ def where(filters: Filters, dialect: str, *, often: bool = False) -> QueryString
     """What is asked of each event; `often` as `counted` has found it."""
     source = source_of(filters)
     parts = [
-        *_conditions(filters, source.moment, HIDDEN[dialect]),
+        *_conditions(filters, source.moment, HIDDEN[dialect], few=filters.q is not None and not often),
         *_words(filters.q, source.place, f"{dialect}, often" if often else dialect),
     ]
     return QueryString(" AND ".join("{}" for _ in parts) or "1 = 1", *parts)
@@ -100,11 +100,18 @@ HIDDEN: Mapping[str, str] = MappingProxyType({"sqlite": "{} || '' = {}", "postgr
 """What hides a column's index from SQLite, which would guess among them; PostgreSQL has counted."""
 
 
-def _conditions(filters: Filters, moment: QueryString, hidden: str) -> Iterator[QueryString]:
+TELLING = frozenset({"tool", "trace_id", "actor"})
+"""Filters that may choose the index where few texts have the words; else the words do."""
+
+
+def _conditions(
+    filters: Filters, moment: QueryString, hidden: str, *, few: bool = False
+) -> Iterator[QueryString]:
     given = [name for name in EQUAL if getattr(filters, name) is not None]
     for name in given:
-        # The first chooses the index.
-        form = "{} = {}" if name == given[0] else hidden
+        # The first chooses the index; it would be gone through from end to end for words that few texts have.
+        leads = name == given[0] and (name in TELLING or not few)
+        form = "{} = {}" if leads else hidden
         yield QueryString(form, EQUAL[name], _value(name, getattr(filters, name)))
     if filters.since is not None:
         yield QueryString("{} >= {}", moment, int(filters.since))
