@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from service.web import console
 from tests.browser.test_access import PHONE, fallible, tab_to
 from tests.harness.chat import ask
+from tests.harness.sql import ask as ask_database
 from tests.harness.waiting import wait
 
 BOARD = "/console/operations"
@@ -20,14 +21,6 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 def total(page):
     return int(page.locator("[data-value='turns.total']").inner_text().replace(",", ""))
-
-
-def asked(visiting, user="asks", role="CFO", message="Hello"):
-    """Somebody's turn, by the chat page."""
-    with visiting(user, role) as visit:
-        visit.open()
-        visit.ask(message)
-        visit.answered()
 
 
 @pytest.mark.parametrize("role", ["CFO", "CXO_TEAM", "AUDIT_HEAD"])
@@ -122,23 +115,26 @@ def test_without_a_script_there_are_the_numbers_of_the_moment(visiting, lounge):
         expect(page.locator(".chart").first).to_be_hidden()
 
 
-def test_a_hostile_name_is_text(visiting):
-    asked(visiting, HOSTILE)
-    with visiting("safe", "CFO") as visit:
+def test_a_hostile_name_is_text(visiting, start_visited):
+    service = start_visited()
+    ask(service, "Hello")
+    service.wait_for_rows(1)
+    ask_database(f"sqlite:///{service.cwd}/var/parley.db", f"UPDATE audit_subject SET user_id = '{HOSTILE}'")
+    with visiting("safe", "CFO", service=service) as visit:
         page = visit.open(f"{BOARD}?period=15m")
         expect(page.locator("[data-rows='cost.byUser']")).to_contain_text(HOSTILE)
         assert page.locator("main img").count() == 0
 
 
 def test_what_is_not_well_is_said_first_and_leads_there(visiting, start_visited):
-    service = start_visited(AGENT_RATE_LIMIT_ROLES="AUDITEE=1000", AGENT_BUDGET_TOTAL_DAY_USD="0.1")
-    wait(lambda: ask(service, "Hello").status_code == 402)
+    service = start_visited()
+    assert ask(service, "[sim:500] x").status_code == 500
     with visiting("night", "CFO", service=service) as visit:
         page = visit.open(BOARD)
         status = page.get_by_label("Status", exact=True)
         expect(status).to_contain_text("not well")
-        status.get_by_role("link", name="The budget total_day is").click()
-        expect(page.locator("#budgets")).to_be_in_viewport()
+        status.get_by_role("link", name="model is degraded").click()
+        expect(page.locator("#dependencies")).to_be_in_viewport()
 
 
 def test_a_service_that_is_gone_is_said(visiting, start_visited):
