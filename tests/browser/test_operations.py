@@ -119,7 +119,7 @@ def test_a_hostile_name_is_text(visiting, start_visited):
     service = start_visited()
     ask(service, "Hello")
     service.wait_for_rows(1)
-    ask_database(f"sqlite:///{service.cwd}/var/parley.db", f"UPDATE audit_subject SET user_id = '{HOSTILE}'")
+    ask_database(f"sqlite:///{service.cwd}/var/parley.db", "UPDATE audit_subject SET user_id = ?", HOSTILE)
     with visiting("safe", "CFO", service=service) as visit:
         page = visit.open(f"{BOARD}?period=15m")
         expect(page.locator("[data-rows='cost.byUser']")).to_contain_text(HOSTILE)
