@@ -1,37 +1,22 @@
 """For everybody: by keyboard alone, on a phone, by a screen reader, in light and dark."""
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import expect
 
-VENDOR = Path(__file__).parent / "vendor"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-AXE = """async (tags) => {
-    const {violations} = await axe.run(document, {runOnly: tags});
-    return violations.map(({id, impact, nodes}) => `${impact} ${id}: ${nodes.map((each) => each.html)}`);
-}"""
+from tests.browser.looks import LOOKS, PHONE, fallible, options_of
+
 HEARD = """() => {
     window.heard = [];
     const said = document.getElementById("said");
     const watch = new MutationObserver(() => heard.push(said.textContent));
     watch.observe(said, {childList: true, characterData: true, subtree: true});
 }"""
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
 
-def fallible(visit):
-    """What axe finds on the page as it stands; it is let in past the policy, as no page's own script is."""
-    visit.page.evaluate((VENDOR / "axe.min.js").read_text())
-    return visit.page.evaluate(AXE, RULES)
-
-
-@pytest.fixture(params=["light-desk", "light-phone", "dark-desk", "dark-phone"])
+@pytest.fixture(params=LOOKS)
 def looked_at(request, visiting):
     """A visit in these colours on this screen, whose page axe may look into."""
-    scheme, size = request.param.split("-")
-    options = {"color_scheme": scheme, "bypass_csp": True, **(PHONE if size == "phone" else {})}
-    with visiting(f"axe-{request.param}", expected=[401, 404, 429], **options) as visit:
+    with visiting(f"axe-{request.param}", expected=[401, 404, 429], **options_of(request.param)) as visit:
         yield visit
 
 
