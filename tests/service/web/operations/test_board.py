@@ -117,11 +117,11 @@ async def test_all_who_look_within_seconds_share_one_snapshot(database):
 async def test_the_tag_stays_while_only_time_goes_by(database):
     house = House(database)
     first = await house.board.told(Period.HOUR, as_it_is)
-    house.now += 6_000_000
+    house.now += 11_000_000
     again = await house.board.told(Period.HOUR, as_it_is)
     assert (first.tag, first.body == again.body) == (again.tag, False)
     await database.audit.append([row("a", 0)])
-    house.now += 6_000_000
+    house.now += 11_000_000
     assert (await house.board.told(Period.HOUR, as_it_is)).tag != first.tag
 
 
@@ -163,7 +163,7 @@ async def test_while_the_database_is_away_the_numbers_of_before_are_told_as_such
     await database.audit.append([row("a", 1)])
     await house.report()
     house.pulse.away, house.status = True, "degraded"
-    house.now += 6_000_000
+    house.now += 11_000_000
     report = await house.report()
     assert (report.turns.total, report.fault) == (1, "The database does not answer.")
     assert [item.words for item in report.status.items] == ["database is degraded: so it is"]
@@ -179,7 +179,7 @@ async def test_the_status_is_the_worst_first(database):
         for severity in ("info", "ticket", "page")
     ]
     house.checkpoint = NOW - 6 * MINUTE
-    house.now += 6_000_000
+    house.now += 11_000_000
     status = (await house.report()).status
     assert status.level == "bad"
     assert [item.words for item in status.items] == [
@@ -198,7 +198,7 @@ async def test_a_spike_is_told_with_its_time(database):
     assert (spike.name, spike.count, spike.until is None) == ("AgentServiceSpike", 12, False)
     assert report.status.level == "well"
     await database.audit.append([row(f"n{at}", 2, **failed) for at in range(40)])
-    house.now += 6_000_000
+    house.now += 11_000_000
     report = await house.report()
     assert [each.until is None for each in report.errors.spikes] == [False, True]
     assert report.status.level == "bad"
