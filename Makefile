@@ -9,7 +9,7 @@ MINUTES ?= 10
 # tests run beside each other, a file whole by one of them; more than cores, since many wait for a service
 WORKERS ?= 3
 
-.PHONY: run test stack faults faults-redis faults-upstream overload stack-faults endings brink soak scoreboard check format lock clean
+.PHONY: run test stack faults faults-redis faults-upstream overload stack-faults endings brink soak scoreboard audit-list check format lock clean
 
 run: $(VENV)/.run
 	@$(BIN)/parley serve
@@ -65,6 +65,11 @@ overload: $(VENV)/.test
 # 10 M decisions of adversaries, a flood of 10 M keys: a quarter of an hour
 limits: $(VENV)/.test
 	@$(BIN)/python -m tests.faults.limits
+
+# the console's audit list with 100, 100 k and 1 M events on both engines (SIZES=, LOADS=): ten minutes
+audit-list: $(VENV)/.test
+	@.ci/debian
+	@SIZES="$(SIZES)" LOADS="$(LOADS)" $(BIN)/python -m tests.bench.audit_page
 
 check: $(VENV)/.test
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/basedpyright && $(BIN)/lint-imports

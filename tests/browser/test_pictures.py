@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import MANY
-from tests.harness.chat import ask
+from tests.browser.test_audit import ask
+from tests.harness import chat
 
 HERE = Path(__file__).parent
 WRITTEN = os.environ.get("PARLEY_WRITE_PICTURES") == "1"
@@ -77,9 +78,27 @@ def test_the_board(visiting, tmp_path, start_visited):
         made = service.cli("keys", "create", "--user", user, "--role", role, "--json")
         keys[user] = json.loads(made.stdout)["key"]
     for number in range(60):
-        ask(service, ASKED[number % len(ASKED)], key=keys[("dana", "kim", "dana", "guest")[number % 4]])
+        chat.ask(service, ASKED[number % len(ASKED)], key=keys[("dana", "kim", "dana", "guest")[number % 4]])
     with visiting("ann", "CFO", service=service, **SIZE) as visit:
         page = visit.open("/console/operations?period=15m")
         expect(page.locator("[data-chart='turns'] canvas")).to_be_visible()
         page.screenshot(path=(HERE if WRITTEN else tmp_path) / "operations-light.png")
         assert 20_000 < (HERE / "operations-light.png").stat().st_size < 200_000
+
+
+def test_the_audit(visiting, tmp_path, start_visited):
+    service = start_visited(**MANY)
+    asked = {
+        "ann": "What did the CFO team spend last week? [sim:tool]",
+        "bob": "Which invoices of March are still open?",
+        "carol": "Compare the first two quarters in one sentence, please [sim:529]",
+        "dave": "What is (1249 + 86) * 12, and what time is it in Europe/Berlin? [sim:tools3]",
+    }
+    for user, message in [*asked.items()] * 3:
+        ask(service, user, message)
+    service.wait_for_rows(12)
+    with visiting("head", "AUDIT_HEAD", service=service, color_scheme="light", **SIZE) as visit:
+        page = visit.open("/console/audit")
+        expect(page.locator(".events tbody tr")).to_have_count(12)
+        page.screenshot(path=(HERE if WRITTEN else tmp_path) / "audit-light.png")
+        assert 20_000 < (HERE / "audit-light.png").stat().st_size < MOST
