@@ -3,6 +3,7 @@
 Refuses to compare them: fonts differ from machine to machine.
 """
 
+import json
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import MANY
 from tests.browser.test_audit import ask
+from tests.harness import chat
 
 HERE = Path(__file__).parent
 WRITTEN = os.environ.get("PARLEY_WRITE_PICTURES") == "1"
@@ -54,6 +56,34 @@ def test_one_querys_life(visiting, tmp_path, start_visited):
         expect(page.locator(".waterfall .bar-of")).to_have_count(7)
         page.screenshot(path=(HERE if WRITTEN else tmp_path) / "query-light.png")
         assert 20_000 < (HERE / "query-light.png").stat().st_size < MOST
+
+
+ASKED = (
+    "Hello",
+    "What is 12*7? [sim:tool]",
+    "[sim:slow:20] Plan of the audit in March",
+    "[sim:529] Hello",
+    "",
+)
+
+
+def test_the_board(visiting, tmp_path, start_visited):
+    service = start_visited(
+        AGENT_RATE_LIMIT_ROLES="AUDITEE=60,CFO=100,GUEST=3",
+        AGENT_BUDGET_USER_DAY_USD="2",
+        AGENT_BUDGET_TOTAL_DAY_USD="0.2",
+    )
+    keys = {}
+    for user, role in (("dana", "AUDITEE"), ("kim", "CFO"), ("guest", "GUEST")):
+        made = service.cli("keys", "create", "--user", user, "--role", role, "--json")
+        keys[user] = json.loads(made.stdout)["key"]
+    for number in range(60):
+        chat.ask(service, ASKED[number % len(ASKED)], key=keys[("dana", "kim", "dana", "guest")[number % 4]])
+    with visiting("ann", "CFO", service=service, **SIZE) as visit:
+        page = visit.open("/console/operations?period=15m")
+        expect(page.locator("[data-chart='turns'] canvas")).to_be_visible()
+        page.screenshot(path=(HERE if WRITTEN else tmp_path) / "operations-light.png")
+        assert 20_000 < (HERE / "operations-light.png").stat().st_size < 200_000
 
 
 def test_the_audit(visiting, tmp_path, start_visited):

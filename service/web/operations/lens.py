@@ -52,8 +52,14 @@ class Slot(Struct):
 class Lens:
     """One period over one log. `clock` gives seconds that never go back."""
 
-    def __init__(self, pulse: Pulse, frame: Frame, clock: Callable[[], float] = time.monotonic) -> None:
-        self.frame, self._pulse, self._clock = frame, pulse, clock
+    def __init__(
+        self,
+        pulse: Pulse,
+        frame: Frame,
+        clock: Callable[[], float] = time.monotonic,
+        stretch: int = STRETCH,
+    ) -> None:
+        self.frame, self._pulse, self._clock, self._stretch = frame, pulse, clock, stretch
         self._begin()
 
     def _begin(self) -> None:
@@ -90,14 +96,14 @@ class Lens:
     async def _read_new(self) -> None:
         head = await self._pulse.head()
         while self._upto < head:
-            end = min(head, self._upto + STRETCH)
+            end = min(head, self._upto + self._stretch)
             self._take(await self._pulse.stretch(self._upto, end, self.frame.width))
             self._upto = end
 
     async def _read_back(self) -> None:
         until = self._clock() + PATIENCE
         while self._low > self._floor and self._clock() < until:
-            start = max(self._floor, self._low - STRETCH)
+            start = max(self._floor, self._low - self._stretch)
             self._take(await self._pulse.stretch(start, self._low, self.frame.width))
             self._low = start
 

@@ -54,7 +54,7 @@ class Frame(Struct, frozen=True):
 FRAMES: Mapping[Period, Frame] = MappingProxyType(
     {
         Period.QUARTER: Frame(15, 60, 2),
-        Period.HOUR: Frame(60, 60, 5),
+        Period.HOUR: Frame(60, 60, 10),
         Period.DAY: Frame(900, 96, 15),
         Period.WEEK: Frame(7_200, 84, 60),
     }

@@ -24,6 +24,7 @@ const KINDS = {
   share: (value) => `${Math.round(value * 100)} %`,
   moment: (value) => (value === null ? NONE : moment(value)),
   ending: (value) => (value === null ? "goes on" : moment(value)),
+  advice: (value) => element("a", { href: `/console/runbook#${value.toLowerCase()}` }, "Runbook"),
   verdict: (value) => ({ true: "valid", false: "not valid" })[value] ?? "",
 };
 

@@ -63,7 +63,7 @@ export class Plot {
       },
       series: [{}, ...drawn.map((each) => this.line(each, bars))],
       axes: [
-        { ...axis, values: (_, times) => times.map((time) => clock.format(new Date(time * 1000))) },
+        { ...axis, size: 28, values: (_, times) => times.map((time) => clock.format(new Date(time * 1000))) },
         { ...axis, size: 64, values: (_, values) => values.map((value) => this.words(value)) },
       ],
       hooks: { drawClear: [(chart) => this.shade(chart)], setCursor: [(chart) => this.pointed(chart.cursor.idx)] },
