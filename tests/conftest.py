@@ -8,15 +8,20 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import HealthCheck, settings
 
 from tests.harness.otlp import Receiver
 from tests.harness.postgres import Postgres
 from tests.harness.service import PROGRAM, Service
+from tests.harness.waiting import PATIENCE
 
 # a slow machine is no failure: no example has a deadline
 settings.register_profile("parley", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("parley")
+# nor is it one for httpx, which else gives up after 5 s
+for each in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, each, PATIENCE)
 
 SOON = {
     "OTEL_BSP_SCHEDULE_DELAY": "100",

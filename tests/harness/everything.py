@@ -6,7 +6,6 @@ Refuses to install it twice: it is kept in the cache by the hash of its lock, wh
 import fcntl
 import hashlib
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 from typing import Self
@@ -15,6 +14,7 @@ import httpx
 
 from telemetry.stack.build import cache
 from tests.harness.need import missing, need
+from tests.harness.ports import claim
 from tests.harness.process import Process
 from tests.harness.waiting import wait
 
@@ -55,7 +55,7 @@ class OverHttp:
     """The same as a service of its own, on a free port. A context manager."""
 
     def __init__(self, program: str, cwd: Path) -> None:
-        self.port = _free()
+        self.port = claim()
         self.url = f"http://127.0.0.1:{self.port}/mcp"
         self._process = Process(["node", program, "streamableHttp"], cwd, {"PORT": str(self.port)})
 
@@ -75,9 +75,3 @@ class OverHttp:
             return bool(httpx.get(self.url, trust_env=False).status_code)
         except httpx.HTTPError:
             return False
-
-
-def _free() -> int:
-    with socket.socket() as some:
-        some.bind(("127.0.0.1", 0))
-        return some.getsockname()[1]

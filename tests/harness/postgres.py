@@ -8,7 +8,6 @@ import io
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from contextlib import suppress
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.harness.need import missing
+from tests.harness.ports import claim
 from tests.harness.process import Process, environment
 from tests.harness.waiting import wait
 
@@ -40,7 +40,7 @@ class Postgres:
     """
 
     def __init__(self) -> None:
-        self.port = _free_port()
+        self.port = claim()
         self._folder = Path(tempfile.mkdtemp(prefix="parley-postgres-"))
         self._programs = _programs()
         self._process: Process | None = None
@@ -176,8 +176,3 @@ def _processor_seconds(pid: int) -> float:
     except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]

@@ -6,13 +6,13 @@ Refuses to keep anything: what it holds is gone when it ends, unless a test says
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Self
 
 from tests.harness.need import need
+from tests.harness.ports import claim
 from tests.harness.process import Process, environment
 from tests.harness.waiting import wait
 
@@ -27,7 +27,7 @@ class Redis:
     """
 
     def __init__(self, **settings: str) -> None:
-        self.port = _free_port()
+        self.port = claim()
         self._settings = SETTINGS | settings
         self._folder = Path(tempfile.mkdtemp(prefix="parley-redis-"))
         self._process: Process | None = None
@@ -100,8 +100,3 @@ class Redis:
                 self.stop(signal.SIGKILL)
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]

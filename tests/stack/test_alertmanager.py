@@ -18,9 +18,9 @@ from msgspec import Struct
 from telemetry.alerts.groups import GROUPS
 from telemetry.alerts.rule import Severity
 from tests.harness.need import need
+from tests.harness.ports import claim
 from tests.harness.process import Process
 from tests.harness.waiting import wait
-from tests.stack.real.copies import free
 from tests.stack.written import ROOT, STACK, read
 
 NATIVE, COMPOSE = STACK / "alertmanager.yml", STACK / "compose" / "alertmanager.yml"
@@ -83,7 +83,7 @@ class Manager(Struct, frozen=True):
 
 
 def running(config: Path) -> Iterator[Manager]:
-    port = free()
+    port = claim()
     program = need("prometheus-alertmanager", why="it tells of alerts")
     command = (
         program,

@@ -18,6 +18,7 @@ from config import Settings, load
 from telemetry.stack import bell, build, launcher, parts
 from telemetry.stack.failure import CannotRun, Ended
 from telemetry.stack.parts import HOST, Part
+from tests.harness.ports import claim
 from tests.stack.written import ROOT
 
 SERVER = """
@@ -57,13 +58,7 @@ def part(name, command, port, **more):
 
 
 def free(count):
-    held = [socket.socket() for _ in range(count)]
-    for one in held:
-        one.bind((HOST, 0))
-    numbers = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return numbers
+    return [claim() for _ in range(count)]
 
 
 def test_parts_start_in_order_and_end_in_the_opposite_one(tmp_path, said):

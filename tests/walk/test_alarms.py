@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from telemetry.alarms.desk import MEMORY
+from telemetry.alarms.sink import FOLDER
 from tests.harness.chat import ask
 from tests.harness.hook import SECRET, Hook
 from tests.harness.quick_alarm import install
@@ -45,6 +47,12 @@ def burst(service, message="[sim:500]", number=BURST):
 def lines(service):
     told = [line for line in service.lines() if line["type"].startswith("alert_")]
     return [(line["level"], line["type"], line["name"]) for line in told]
+
+
+def kept(service):
+    """What the next one who tells is left by this one."""
+    path = service.cwd / "var" / "journal" / FOLDER / MEMORY
+    return path.read_text() if path.exists() else ""
 
 
 def told(hook):
@@ -113,6 +121,7 @@ def test_of_several_workers_one_tells_for_all_and_another_when_it_dies(alarmed):
         service = alarmed(hook.url, ("--workers", "2"), AGENT_RATE_LIMIT_STORE=redis.url())
         burst(service)
         service.wait_for_line(type="alert_firing")
+        wait(lambda: NAME in kept(service), seen=service.said)  # killed before, it would be told twice
         for line in service.lines(type="service_started"):
             os.kill(line["pid"], signal.SIGKILL)
         service.wait_for_line(type="alert_resolved")

@@ -5,6 +5,7 @@ Elsewhere: our own 429 in test_limits, `authorization` in test_signin, `unknown`
 
 import json
 import sqlite3
+import time
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -112,10 +113,17 @@ def check_signals(service: Service, receiver: Any, body: dict[str, Any], expecte
     assert {(line["category"], line["code"]) for line in turn.errors} == ({both} if failed else set())
 
 
+def hear_all(receiver: Any) -> None:
+    """Wait for what was counted until now."""
+    now = time.time_ns()
+    receiver.wait(lambda: any(point.time >= now for point in receiver.points("parley.errors")))
+
+
 @contextmanager
 def counted(receiver: Any, expected: Error, turns: int = 1) -> Any:
     """The one series of this error rises by this many turns, and no other."""
     one = {"category": expected.category, "fault": expected.fault}
+    hear_all(receiver)
     before, before_all = total(receiver, "parley.errors", **one), total(receiver, "parley.errors")
     yield
     wait(lambda: total(receiver, "parley.errors", **one) == before + turns, seen=receiver.seen)

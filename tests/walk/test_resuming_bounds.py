@@ -69,7 +69,7 @@ def test_what_was_said_beyond_a_mebibyte_is_not_kept(tmp_path):
 
 @pytest.mark.parametrize("streamed", [True, False], ids=["stream", "json"])
 def test_who_sent_more_and_left_is_seen_to_be_gone_at_the_next_write(tmp_path, streamed):
-    hasty = {"AGENT_STREAM_KEEPALIVE_MS": "300", "AGENT_TURN_TIMEOUT_MS": "3000"} | MANY
+    hasty = {"AGENT_STREAM_KEEPALIVE_MS": "300", "AGENT_TURN_TIMEOUT_MS": "6000"} | MANY
     with ModelApi((BEGIN, BLOCK, WORDS)) as model, Service(tmp_path, hasty | model.settings) as service:
         wait(lambda: ask(service, "warm").status_code == 504)
         asked = model.asked

@@ -112,6 +112,8 @@ def test_it_greets_once_and_says_when_all_are_ready(start):
     words = [line.partition(":")[0] for line in service.process.stderr]
     assert words == ["Model", "API key", "Console", "Ready"]
     assert len(workers(service)) == 2
+    # each worker's line comes by a pipe of its own, maybe after the foreman's word
+    wait(lambda: len(service.lines(type="service_started")) == 2, seen=service.said)
     assert {line["pid"] for line in service.lines(type="service_started")} == set(workers(service))
     assert len({line["address"] for line in service.lines(type="service_started")}) == 1
 

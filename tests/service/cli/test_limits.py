@@ -12,6 +12,7 @@ from service.limits.redis import RedisStore
 from service.store.database import open_database
 from telemetry.record import Caller
 from telemetry.recorder import microseconds
+from tests.harness.ports import claim
 from tests.harness.redis import Redis
 from tests.service.store.budgets.wants import event, want
 from tests.service.store.rows import Row
@@ -118,20 +119,13 @@ def test_a_shared_store_is_reset_by_the_command_and_the_audit_told(parley, fille
 
 def test_a_shared_store_that_is_away_is_said(parley, filled):
     filled(row(1))
-    away = f"redis://127.0.0.1:{free_port()}/0"
+    away = f"redis://127.0.0.1:{claim()}/0"
     said = parley("limits", "show", "ann", "--json", AGENT_RATE_LIMIT_STORE=away)
     assert (said.status, json.loads(said.out)["policies"][0]["remaining"]) == (0, None)
     assert "does not answer" in said.err
     said = parley("limits", "reset", "ann", AGENT_RATE_LIMIT_STORE=away)
     assert (said.status, said.out) == (2, "")
     assert "nothing was forgotten" in said.err
-
-
-def free_port():
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
 
 
 def test_in_memory_the_services_are_told_with_the_audit(parley, filled, tmp_path):

@@ -3,9 +3,7 @@
 Refuses to leave an address as it was: two stacks on one machine would hear each other.
 """
 
-import random
 import re
-import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ from typing import Any
 from msgspec import structs
 
 from telemetry.alerts.__main__ import write
-from telemetry.stack.parts import BELL_PORT, HERE, HOST, ROOT, Part
+from telemetry.stack.parts import BELL_PORT, HERE, ROOT, Part
+from tests.harness.ports import claim
 
 SHIPPED = (
     ROOT / "otel-collector.yaml",
@@ -25,14 +24,12 @@ SHORTER = {
     "prometheus.yml": {"5s": "500ms", "../alerts/rules.yml": "rules.yml"},
     "alertmanager.yml": {"group_interval: 5s": "group_interval: 1s"},
 }
-PORTS = range(20_000, 32_000)
-"""Below those that the system hands out itself: nobody's connection takes one before its owner listens."""
 
 
 def copy(parts: Iterable[Part], folder: Path) -> tuple[list[Part], dict[int, int]]:
     """Write the files into a folder; the same parts told of them, and which port stands for which."""
     folder.mkdir(exist_ok=True)
-    ports = {port: free() for part in parts for port in part.ports} | {BELL_PORT: free()}
+    ports = {port: claim() for part in parts for port in part.ports} | {BELL_PORT: claim()}
     number = re.compile(rf"\b({'|'.join(map(str, ports))})\b")
 
     def moved(text: str) -> str:
@@ -63,16 +60,3 @@ def shorter(name: str, text: str) -> str:
         assert wait in text, f"{name} does not say {wait!r} any more"
         text = text.replace(wait, other)
     return text
-
-
-def free() -> int:
-    """A port that nobody listens on."""
-    while True:
-        port = random.choice(PORTS)  # noqa: S311 - not a secret
-        with socket.socket() as one:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                one.bind((HOST, port))
-            except OSError:
-                continue
-            return port
