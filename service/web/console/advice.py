@@ -35,7 +35,9 @@ def advice(problem: Mapping[str, Any], path: str, *, provider: bool) -> Advice:
         return _signing_in(problem)
     if problem["status"] == UNAUTHENTICATED:
         return _nobody(path, provider=provider)
-    nearest = next(((way.path, f"To {way.name}") for way in PAGES if path.startswith(f"{way.path}/")), None)
+    # who may not go there is not led to what lies around it either: it is mostly for the same roles
+    around = PAGES if problem["status"] != FORBIDDEN else ()
+    nearest = next(((way.path, f"To {way.name}") for way in around if path.startswith(f"{way.path}/")), None)
     return Advice(title=problem["title"], links=(*((nearest,) if nearest else ()), (HOME, "To the console")))
 
 
