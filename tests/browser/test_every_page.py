@@ -33,6 +33,8 @@ WHOLE = {
     "twice": [],
     "wide": False,
 }
+WITH_CHARTS = 150_000
+"""A chart's numbers are also a table, a row for each moment, and more where more happened."""
 PLACE = """() => {
     const all = [...document.querySelectorAll("*")], here = document.activeElement;
     return [all.indexOf(here), here === document.body, getComputedStyle(here).outlineStyle !== "none"
@@ -128,7 +130,7 @@ def test_every_page_is_light_and_soon_of_use(visiting, record_property, way):
         wire.send("Network.emulateNetworkConditions", SLOW)
         page = visit.open(way.path)
         weight = sum(came)
-        assert 5_000 < weight < MOST
+        assert 5_000 < weight < (WITH_CHARTS if way.path == "/console/operations" else MOST)
         told = f"{weight:,.0f} bytes, of use after {page.evaluate(READY):,.0f} ms at 150 ms and 1.6 Mbit/s"
         record_property(TOLD, f"console: {way.path} {told}")
 

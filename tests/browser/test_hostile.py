@@ -36,7 +36,7 @@ CORPUS = (
 )
 ALL = "\n\n".join(CORPUS)
 TOLD = ".prose p, .prose pre, .question p, .approval pre, .step *, #title, .name, main code, dialog h2"
-"""Where the page shows what others wrote: as text, and nothing else."""
+"""Where the page shows what others wrote: as text, maybe kept to its own direction, and nothing else."""
 FOREIGN = (
     "img:not(.brand *), iframe, script, style, link, base, meta, object, embed, form[action^='http'], "
     "a[href^='javascript'], a[href^='http']:not(.id)"
@@ -44,7 +44,7 @@ FOREIGN = (
 """What no page of ours has in its body."""
 LOOK = f"""() => [
     window.ran ?? null,
-    [...document.querySelectorAll("{TOLD}")].filter((each) => each.children.length).length,
+    [...document.querySelectorAll("{TOLD}")].filter((each) => each.querySelector(":not(bdi)")).length,
     document.body.querySelectorAll("{FOREIGN}").length,
 ]"""
 LOUD = '''

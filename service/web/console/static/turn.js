@@ -202,7 +202,7 @@ export class Turn {
 
   #ways(problem) {
     if (problem.category === "authentication")
-      return [element("a", { class: "button", href: "/console/sign-in" }, "Sign in")];
+      return [element("a", { class: "button", href: "/console/" }, "Sign in")];
     const retry = this.#retry("Try again");
     if (problem.waitsUntil === null) return [retry, ...this.#acts(Boolean(this.text))];
     const left = element("span", { class: "countdown" });
