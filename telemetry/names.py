@@ -179,8 +179,8 @@ FEEDBACK_GIVEN = "feedback_given"  # what a caller said of a turn; `traceId` is 
 SIGN_IN_FAILED = "sign_in_failed"  # the provider of OpenID Connect could not be used, and why
 SESSION_BEGUN = "session_begun"
 SESSIONS_ENDED = "sessions_ended"  # whose, how many, and by whom
-API_KEY_MADE = "api_key_made"  # its id, never the key
-API_KEY_REVOKED = "api_key_revoked"
+KEY_MADE = "key_made"  # its id, never the key
+KEY_REVOKED = "key_revoked"
 FOREIGN = "log"  # a library's own line
 
 LOG_TYPES = (
@@ -192,5 +192,5 @@ LOG_TYPES = (
     MCP_CONNECTED, MCP_LOST, MCP_TOOLS_CHANGED, MCP_TOOLS_REFUSED, MCP_SAID,
     BREAKER_OPENED, BREAKER_CLOSED, SETTINGS_CHANGED, SETTINGS_REFUSED, WORKER_ENDED,
     ALERT_FIRING, ALERT_RESOLVED, APPROVAL_DECIDED, FEEDBACK_GIVEN,
-    SIGN_IN_FAILED, SESSION_BEGUN, SESSIONS_ENDED, API_KEY_MADE, API_KEY_REVOKED, FOREIGN,
+    SIGN_IN_FAILED, SESSION_BEGUN, SESSIONS_ENDED, KEY_MADE, KEY_REVOKED, FOREIGN,
 )  # fmt: skip

@@ -132,7 +132,7 @@ async def make(cabinet: Cabinet, desk: Desk, doer: Doer, body: KeyBody, wish: st
     new = make_key(cabinet.pepper, await _unmade(cabinet, doer, wish) if wish else None)
     told, who = await _keep(cabinet, new, body, doer.at), cabinet.pseudonym(body.user)
     desk.note(credentials.made(doer, told.id, who, body.role, told.scopes, body.expires))
-    log.tell(_line(names.API_KEY_MADE, doer, told.id, subject=who, subjectRole=body.role))
+    log.tell(_line(names.KEY_MADE, doer, told.id, subject=who, subjectRole=body.role))
     return told
 
 
@@ -147,7 +147,7 @@ async def revoke(cabinet: Cabinet, desk: Desk, doer: Doer, key_id: str) -> None:
         raise NotFound(NONE)
     cabinet.drop(key_id)
     desk.note(credentials.revoked(doer, key_id))
-    log.tell(_line(names.API_KEY_REVOKED, doer, key_id))
+    log.tell(_line(names.KEY_REVOKED, doer, key_id))
 
 
 async def _admitted(request: Asking, desk: Desk) -> Caller:

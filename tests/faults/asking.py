@@ -109,6 +109,7 @@ class Answer:
         status = int(head[0].split(" ")[1])
         headers = dict(line.split(": ", 1) for line in head[1:] if line)
         self._heard.id, self._heard.state = headers["x-request-id"], State.BEGAN
+        self._heard.status = status
         if headers["content-type"].startswith("text/event-stream"):
             await self._stream(leaves=leaves)
             return

@@ -20,11 +20,13 @@ class Heard(Struct, kw_only=True):
     """One turn as its caller knows it.
 
     `ask` is unique among all asks of a round. `outcome` and what follows it are known once it was told:
-    `answered`, `refused` or `failed` as the caller sees it, costs in millionths of a dollar.
+    `answered`, `refused` or `failed` as the caller sees it, costs in millionths of a dollar. `status` is
+    that of an answer over HTTP, once its head came.
     """
 
     ask: str
     id: str | None = None
+    status: int | None = None
     state: State = State.ASKED
     outcome: str | None = None
     code: str | None = None

@@ -24,6 +24,7 @@ from tests.faults.lives import SECRET, TYPES, Lives
 from tests.harness.sql import ask
 
 REFUSED = "refused"
+ERROR = 400
 NUMBERS = ("inputTokens", "outputTokens", "costMicros")
 EVENTS = "SELECT id, count, writer, writer_seq FROM audit_event"
 ASIDE = "SELECT id, writer, writer_seq FROM audit_quarantine"
@@ -97,26 +98,33 @@ class Judge:
     def _lost(self) -> int:
         """Turns that were heard of and have no row; refusals may stand behind one that they share."""
         missing = [heard for heard in self.received if not self._kept(heard)]
-        lost = [heard for heard in missing if not _refused(heard)]
+        unread = sum(map(_unread, missing))
+        lost = [heard for heard in missing if not (_refused(heard) or _unread(heard))]
         self._name("has no row", (f"{heard}" for heard in lost))
         behind = Counter(heard.code for heard in missing if _refused(heard))
-        return len(lost) + self._uncounted(behind)
+        return len(lost) + self._uncounted(behind, unread)
 
     def _kept(self, heard: Heard) -> bool:
         return heard.id in self.by_id or heard.id in self.set_aside
 
-    def _uncounted(self, behind: Counter[str | None]) -> int:
-        """Refusals that no shared row counts, and shared rows that count more than was asked."""
-        unheard = sum(heard.state is State.ASKED for heard in self.lives.heard.values())
-        lost = 0
+    def _uncounted(self, behind: Counter[str | None], unread: int) -> int:
+        """Refusals that no shared row counts, and shared rows that count more than was asked.
+
+        Of `unread` ones the code is not known: they may stand behind any.
+        """
+        unheard = unread + sum(heard.state is State.ASKED for heard in self.lives.heard.values())
+        lost = spare = 0
         for code in {row["code"] for row in self.rows if row["outcome"] == REFUSED} | set(behind):
             counted = sum(row["count"] - 1 for row in self.rows if row["code"] == code)
+            spare += max(counted - behind[code], 0)
             if counted < behind[code]:
                 lost += behind[code] - counted
                 self.faults.append(f"{behind[code]} refusals {code} share rows that count {counted}")
             if counted > behind[code] + unheard:
                 self.faults.append(f"shared rows count {counted} refusals {code}, told were {behind[code]}")
-        return lost
+        if spare < unread:
+            self.faults.append(f"{unread} refusals were cut off, and {spare} more are counted than were read")
+        return lost + max(unread - spare, 0)
 
     def _doubled(self) -> int:
         ids = Counter(event["id"] for event in self.events) + Counter(each["id"] for each in self.aside)
@@ -192,6 +200,11 @@ class Judge:
 
 def _refused(heard: Heard) -> bool:
     return heard.outcome == REFUSED or heard.code in STOPPED
+
+
+def _unread(heard: Heard) -> bool:
+    """Whether it is known to have failed or been refused, but not why: a kill came after its head."""
+    return heard.state is State.BEGAN and (heard.status or 0) >= ERROR
 
 
 def judged(lives: Lives) -> Verdict:

@@ -240,7 +240,7 @@ async def test_a_key_is_made_shown_once_and_lets_in(one, two, head, caplog):
     assert json.loads(noted.metadata)["subject"] == "pseudo-kim"
     secret = told["key"].rpartition("_")[2]
     lines = [getattr(each, "line", None) for each in caplog.records]
-    assert "api_key_made" in repr(lines)
+    assert "key_made" in repr(lines)
     assert secret not in listed.text + repr(one.noted) + repr(lines) + caplog.text
 
 
