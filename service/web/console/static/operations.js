@@ -219,7 +219,7 @@ async function ask() {
 
 function wait() {
   clearTimeout(timer);
-  if (!paused && !document.hidden) timer = setTimeout(ask, Math.max(again, 5) * 1000);
+  if (!paused && !document.hidden) timer = setTimeout(ask, Math.max(again, 10) * 1000);
 }
 
 const pause = find("pause");
