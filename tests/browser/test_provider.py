@@ -6,7 +6,8 @@ from playwright.sync_api import expect
 from service.web.console.oidc import CALLBACK
 from tests.browser.conftest import Visiting
 from tests.browser.looks import fallible, options_of
-from tests.harness.openid import OpenId, free_port
+from tests.harness.openid import OpenId
+from tests.harness.ports import claim
 from tests.harness.service import Service
 
 PEOPLE = {"ann": {"role": "AUDITOR"}, "nobody": {}}
@@ -15,7 +16,7 @@ PEOPLE = {"ann": {"role": "AUDITOR"}, "nobody": {}}
 @pytest.fixture(scope="module")
 def signing(tmp_path_factory):
     """A service whose people sign in at the provider."""
-    port = free_port()
+    port = claim()
     site = {"AGENT_PORT": str(port), "AGENT_PUBLIC_URL": f"http://127.0.0.1:{port}"}
     folder = tmp_path_factory.mktemp("signing")
     with (
@@ -121,9 +122,9 @@ def test_who_has_no_role_is_told_and_led_on(come, signing):
 
 
 def test_a_provider_that_is_away_is_said_and_may_be_tried_again(visiting, start_service):
-    port = free_port()
+    port = claim()
     site = {"AGENT_PORT": str(port), "AGENT_PUBLIC_URL": f"http://127.0.0.1:{port}"}
-    away = {"AGENT_OIDC_ISSUER": f"http://127.0.0.1:{free_port()}", "AGENT_OIDC_CLIENT_ID": "parley"}
+    away = {"AGENT_OIDC_ISSUER": f"http://127.0.0.1:{claim()}", "AGENT_OIDC_CLIENT_ID": "parley"}
     service = start_service(**site, **away)
     with visiting(None, service=service, expected=[401, 503], **options_of("dark-desk")) as visit:
         page = visit.open("/console/")

@@ -3,13 +3,8 @@
 Refuses to install it twice: it is kept in the cache by the hash of its lock, whoever of several is first.
 """
 
-import fcntl
-import hashlib
 import json
 import re
-import shutil
-import socket
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -17,42 +12,18 @@ from urllib.parse import urljoin
 
 import httpx
 
-from telemetry.stack.build import cache
-from tests.harness.need import missing, need
+from tests.harness.npm import installed
+from tests.harness.ports import claim
 from tests.harness.process import Process
 from tests.harness.waiting import wait
 
 RECIPE = Path(__file__).parents[1] / "walk" / "openid"
-NODE = 20
-"""The oldest Node that it takes."""
 SECRET = "secret_of+the/client%26=&:"
 
 
 def program() -> Path:
     """The folder in which it is installed; ends the test where it cannot be had."""
-    need("node", why="runs the OpenID Provider of a registry")
-    need("npm", why="installs the OpenID Provider of a registry")
-    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
-    if int(said.removeprefix("v").partition(".")[0]) < NODE:
-        missing(f"node is {said.strip()}, older than {NODE}")
-    parts = [(RECIPE / name).read_bytes() for name in ("package-lock.json", "provider.mjs")]
-    folder = cache() / f"openid-{hashlib.sha256(b''.join(parts)).hexdigest()[:12]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        if not (folder / "done").exists():
-            _install(folder)
-    return folder
-
-
-def _install(folder: Path) -> None:
-    for name in ("package.json", "package-lock.json", "provider.mjs"):
-        shutil.copy(RECIPE / name, folder / name)
-    words = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        missing(f"npm ci failed: {done.stderr.strip()[-500:]}")
-    (folder / "done").touch()
+    return installed("openid", RECIPE, ("provider.mjs",), why="the OpenID Provider of a registry")
 
 
 class OpenId:
@@ -64,7 +35,7 @@ class OpenId:
     """
 
     def __init__(self, back: str, people: Mapping[str, Mapping[str, Any]]) -> None:
-        self.port = free_port()
+        self.port = claim()
         self.issuer = f"http://127.0.0.1:{self.port}"
         self._folder = program()
         client = {"redirect_uris": [back], "grant_types": ["authorization_code"], "response_types": ["code"]}
@@ -159,10 +130,3 @@ class Browser(httpx.Client):
         response = self.post(urljoin(str(page.url), action[1]), data=data)
         assert response.is_redirect, response.text
         return response
-
-
-def free_port() -> int:
-    """A port that nobody has now."""
-    with socket.socket() as some:
-        some.bind(("127.0.0.1", 0))
-        return some.getsockname()[1]

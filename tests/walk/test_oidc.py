@@ -8,7 +8,8 @@ import pytest
 from msgspec import Struct
 
 from tests.harness.chat import ROUTE
-from tests.harness.openid import SECRET, Browser, OpenId, free_port
+from tests.harness.openid import SECRET, Browser, OpenId
+from tests.harness.ports import claim
 from tests.harness.service import Service
 from tests.harness.waiting import wait
 
@@ -37,7 +38,7 @@ def site(port):
 
 @pytest.fixture(scope="module")
 def signing(tmp_path_factory):
-    port = free_port()
+    port = claim()
     with OpenId(f"http://127.0.0.1:{port}{CALLBACK}", PEOPLE) as provider:
         settings = provider.settings | site(port)
         with Service(tmp_path_factory.mktemp("signing"), settings) as service:
@@ -217,7 +218,7 @@ def test_without_a_provider_there_is_no_such_way(service):
 @pytest.fixture
 def production(start_service):
     """A service of which a provider is the only way in, and the provider, which is not there yet."""
-    port = free_port()
+    port = claim()
     provider = OpenId(f"http://127.0.0.1:{port}{CALLBACK}", PEOPLE)
     settings = provider.settings | site(port)
     del settings["AGENT_OIDC_CLIENT_SECRET"]

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from tests.harness.need import need
-from tests.harness.openid import free_port
+from tests.harness.ports import claim
 from tests.service.auth.mint import Mint
 from tests.service.auth.rogue import Rogue
 
@@ -46,7 +46,7 @@ def agreeing():
 
 
 def test_a_browser_that_signed_in_is_who_it_is_on_the_next_page(agreeing, start_service, tmp_path):
-    port = free_port()
+    port = claim()
     site = {"AGENT_PORT": str(port), "AGENT_PUBLIC_URL": f"http://127.0.0.1:{port}"}
     provider = {"AGENT_OIDC_ISSUER": agreeing.issuer, "AGENT_OIDC_CLIENT_ID": "parley"}
     service = start_service(**site, **provider)

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import httpx
-from litestar import Litestar
 
 from config.settings import Limits
 from service.audit.checkpoints import Sealing
@@ -20,21 +19,21 @@ from service.limits import Gate, MemoryStore, Rules
 from service.limits.need import Need
 from service.seal.vault import Vault
 from service.store.database import NO_KEYS, Database, open_database
-from service.web import audit, limits, problems, usage
+from service.web import audit, limits, usage
 from service.web.archive import Archive
-from service.web.console import refusing, rooms
+from service.web.console import rooms
 from service.web.console.installation import Installation
 from service.web.console.pages import Pages
 from service.web.console.shelf import Shelf
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk
-from service.web.envelope import Envelope
 from service.web.erasures import Erasing
 from service.web.proofs import Prover
 from service.web.verification import Verifying
 from telemetry import ids
 from telemetry.record import Caller
 from telemetry.recorder import microseconds
+from tests.service.web.serving import serving
 
 KEY = log_key(None, [b"s" * 32], "0" * 32)
 """The key of the log, whichever it is."""
@@ -111,20 +110,14 @@ async def asking(url: str, mode: Any = "enforce", vault: Vault = NO_KEYS) -> Asy
     asked = audit.auditing(database.questions, Cursors(b"k" * 32), desk, prover, database.opening)
     pages = Pages(Installation(models=lambda _: ("small", "large")), Shelf())
     archive = Archive(asked, Verifying(database, KEY), Erasing(database.erasures, forgotten.append))
-    app = Litestar(
-        [
-            *archive.routes(desk),
-            *rooms.audit_routes(pages, archive, desk),
-            *usage.routes(database.questions, desk),
-            *limits.routes(gate, partial(known, database), desk),
-        ],
-        exception_handlers={Exception: refusing(pages, problems.answer)},
-        logging_config=None,
-        openapi_config=None,
-    )
-    transport = httpx.ASGITransport(Envelope(app))  # pyright: ignore[reportArgumentType] - ASGI is ASGI
+    routes = [
+        *archive.routes(desk),
+        *rooms.audit_routes(pages, archive, desk),
+        *usage.routes(database.questions, desk),
+        *limits.routes(gate, partial(known, database), desk),
+    ]
     try:
-        async with httpx.AsyncClient(transport=transport, base_url="http://parley") as client:
+        async with serving(pages, routes) as client:
             yield Asked(database, client, noted, gate, forgotten, archive)
     finally:
         await database.close()

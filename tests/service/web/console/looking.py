@@ -9,26 +9,25 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-from litestar import Litestar
 
 from service.audit.checkpoints import Sealing
 from service.audit.row import AuditRow, row_of
 from service.seal.vault import Vault
 from service.store.database import NO_KEYS, Database, open_database
-from service.web import erasures, problems
-from service.web.console import queries, refusing, runbook
+from service.web import erasures
+from service.web.console import queries, runbook
 from service.web.console.installation import Installation
 from service.web.console.pages import Pages
 from service.web.console.shelf import Shelf
 from service.web.cursor import Cursors
 from service.web.desk import Desk
-from service.web.envelope import Envelope
 from service.web.erasures import Erasing
 from service.web.proofs import Prover
 from service.web.queries import Lines, Queries
 from telemetry.record import TurnRecord
 from telemetry.recorder import microseconds
 from tests.service.web.asking import KEY, who
+from tests.service.web.serving import serving
 
 HTML = "text/html"
 ALL_LINES = Lines()
@@ -90,15 +89,9 @@ async def looking(url: str, vault: Vault = NO_KEYS, lines: Lines = ALL_LINES) ->
         lines=lines,
     )
     erasing = erasures.routes(Erasing(database.erasures, lambda _: None), desk)
-    app = Litestar(
-        [*queries.routes(pages, told, desk), runbook.route(pages, desk), *erasing],
-        exception_handlers={Exception: refusing(pages, problems.answer)},
-        logging_config=None,
-        openapi_config=None,
-    )
-    transport = httpx.ASGITransport(Envelope(app))  # pyright: ignore[reportArgumentType] - ASGI is ASGI
+    routes = [*queries.routes(pages, told, desk), runbook.route(pages, desk), *erasing]
     try:
-        async with httpx.AsyncClient(transport=transport, base_url="http://parley") as client:
+        async with serving(pages, routes) as client:
             yield Looked(database, sealing, client, noted)
     finally:
         await database.close()
