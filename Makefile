@@ -1,7 +1,8 @@
 # `make run` and `make test` do all their set-up; words go to stderr. `make faults` kills for MINUTES, again and again.
-# the first that runs and is new enough: a name on the path may be a shim that leads nowhere
-PYTHON := $(shell for name in python3 python3.13 python3.12 python3.11; do \
-	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+# the first that runs, is new enough and can make an environment: a name on the path may be a shim that leads nowhere.
+# The distribution's own comes first: it is built with profiles, and faster than one without.
+PYTHON := $(shell for name in /usr/bin/python3 python3 python3.13 python3.12 python3.11; do \
+	$$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
@@ -9,7 +10,7 @@ MINUTES ?= 10
 # tests run beside each other, a file whole by one of them; more than cores, since many wait for a service
 WORKERS ?= 3
 
-.PHONY: run test stack faults faults-redis faults-upstream overload stack-faults endings brink soak scoreboard audit-list check format lock clean
+.PHONY: run test stack faults faults-redis faults-upstream overload stack-faults endings brink soak fuzz fuzz-openapi fuzz-roles fuzz-tenants fuzz-words fuzz-parsers scoreboard audit-list bench timing sbom check format lock clean
 
 run: $(VENV)/.run
 	@$(BIN)/parley serve
@@ -54,9 +55,27 @@ soak: $(VENV)/.test
 	@.ci/debian
 	@$(BIN)/python -m tests.faults.soak $(MINUTES) $(SEED)
 
+# the OpenAPI document, every role, every tenant, a word in every place, every parser, in turn; adds up in var/fuzz.json
+fuzz: $(VENV)/.test
+	@.ci/debian initdb
+	@$(BIN)/python -m tests.hostile $(MINUTES)
+
+# one of them alone; several may run at once
+fuzz-openapi fuzz-roles fuzz-tenants fuzz-words fuzz-parsers: $(VENV)/.test
+	@.ci/debian initdb
+	@$(BIN)/python -m tests.hostile $(MINUTES) $(@:fuzz-%=%)
+
 # what all long profiles found so far
 scoreboard: $(VENV)/.test
 	@$(BIN)/python -m tests.faults.scoreboard
+
+# beside plain routes and gateways, which are installed into a cache once; ARGS: see tests/bench/serving
+bench: $(VENV)/.test
+	@.ci/debian cc npm taskset initdb redis-server
+	@$(BIN)/python -m tests.bench.serving $(ARGS)
+	@$(BIN)/python -m tests.bench.audit_cost
+	@$(BIN)/python -m tests.bench.audit_drain
+	@$(BIN)/python -m tests.bench.limits
 
 # ten times as many requests as can be answered; adds to var/overload.json
 overload: $(VENV)/.test
@@ -70,6 +89,14 @@ limits: $(VENV)/.test
 audit-list: $(VENV)/.test
 	@.ci/debian
 	@SIZES="$(SIZES)" LOADS="$(LOADS)" $(BIN)/python -m tests.bench.audit_page
+
+# whether the time of a refusal tells what was wrong with a credential (SAMPLES=): figures, never a failure
+timing: $(VENV)/.test
+	@$(BIN)/python -m tests.bench.timing $(SAMPLES)
+
+# what the wheel needs, as CycloneDX, and the licences of it all; into dist/
+sbom: $(VENV)/.test
+	@$(BIN)/python -m tests.packaging.sbom
 
 check: $(VENV)/.test
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/basedpyright && $(BIN)/lint-imports

@@ -30,7 +30,7 @@ from config.secret import Secret
 from config.variable import Variable
 
 Environment = Literal["development", "production"]
-Transport = Literal["httpx"]
+Transport = Literal["direct", "httpx"]
 Mode = Literal["off", "observe", "enforce"]
 OnLoss = Literal["share", "strict"]
 Content = Literal["clear", "sealed"]
@@ -145,10 +145,10 @@ class Model(Struct, frozen=True, kw_only=True):
         Transport,
         Variable(
             "AGENT_MODEL_TRANSPORT",
-            "HTTP library that speaks to the model's API.",
+            "How the model's API is asked: `direct` is faster, `httpx` is the SDK's own default.",
             one_of(*get_args(Transport)),
         ),
-    ] = "httpx"
+    ] = "direct"
     max_tokens: Annotated[
         int,
         Variable(
@@ -692,6 +692,14 @@ class Oidc(Struct, frozen=True, kw_only=True):
             text("1 to 1024 printable characters without blanks", PRINTABLE),
         ),
     ] = "role"
+    tenant_claim: Annotated[
+        str | None,
+        Variable(
+            "AGENT_OIDC_TENANT_CLAIM",
+            "The claim that tells the tenant; whoever has none is not let in. Unset: there are no tenants.",
+            text("1 to 1024 printable characters without blanks", PRINTABLE),
+        ),
+    ] = None
     roles: Annotated[
         Mapping[str, str] | None,
         Variable(
@@ -744,7 +752,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Secret | None,
         Variable(
             "AGENT_SECRET_KEY_PREVIOUS",
-            "The root before the last rotation; opens what was sealed under it.",
+            "The root before the last rotation: what it sealed opens, API keys and sessions of it hold.",
             hidden("at least 32 characters", r"[^\x00]{32,32000}"),
         ),
     ] = None
@@ -757,6 +765,15 @@ class Settings(Struct, frozen=True, kw_only=True):
             whole(0, 86_400_000),
         ),
     ] = 3_600_000
+    auth_failures: Annotated[
+        int,
+        Variable(
+            "AGENT_AUTH_FAILURES",
+            "How many credentials from one address may be wrong in a minute before it has to wait, in each "
+            "process; 0: any number.",
+            whole(0, 1_000_000),
+        ),
+    ] = 300
     public_url: Annotated[
         str | None,
         Variable(

@@ -3,6 +3,8 @@
 Refuses to guess: a file that is named and cannot be read is a problem, never an absent setting.
 """
 
+import os
+import stat
 from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
@@ -71,7 +73,7 @@ def read_secret(path: str) -> str:
     """Read a secret from its file, without the newline that editors put at its end.
 
     Raises:
-        Unreadable: the file is missing, no regular file, too long, empty or not UTF-8.
+        Unreadable: the file is missing, no regular file, too long, empty, not UTF-8, or everybody's to write.
     """
     try:
         text = _read_short(Path(path)).decode("utf-8")
@@ -106,6 +108,9 @@ def _read_short(path: Path) -> bytes:
     if path.exists() and not path.is_file():
         raise Unreadable("it names no regular file")
     with path.open("rb") as file:
+        # who may read it is not asked: containers mount secrets readable to all, in a place of their own
+        if os.fstat(file.fileno()).st_mode & stat.S_IWOTH:
+            raise Unreadable("everybody may write to the file, so anybody may choose the secret (chmod o-w)")
         content = file.read(LONGEST_SECRET_FILE + 1)
     if len(content) > LONGEST_SECRET_FILE:
         raise Unreadable("the file is too long for a secret")

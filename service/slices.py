@@ -5,12 +5,15 @@ its sockets before the next.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
 
 
 class Slices:
-    """So many seconds in so many slices; while `held` none is spent."""
+    """So many seconds in so many slices; while `held` none is spent.
+
+    A context: it bounds its block, out of which it raises TimeoutError where none remains.
+    """
 
     def __init__(self, seconds: float, count: int) -> None:
         self._count, self.held = count, False
@@ -31,21 +34,18 @@ class Slices:
         """Seconds that remain."""
         return self._left * self._slice
 
-    @property
-    def expired(self) -> bool:
-        """Whether the block was ended because none remained."""
-        return self._limit is not None and self._limit.expired()
+    async def __aenter__(self) -> Self:
+        self._limit = await asyncio.timeout(None).__aenter__()
+        self._wait(self._limit)
+        return self
 
-    @asynccontextmanager
-    async def bounding(self) -> AsyncGenerator[None]:
-        """Bound the block; raises TimeoutError where none remains."""
-        async with asyncio.timeout(None) as self._limit:
-            self._wait(self._limit)
-            try:
-                yield
-            finally:
-                if self._timer:
-                    self._timer.cancel()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._timer:
+            self._timer.cancel()
+        if self._limit:
+            await self._limit.__aexit__(kind, error, trace)
 
     def _wait(self, limit: asyncio.Timeout) -> None:
         self._timer = asyncio.get_running_loop().call_later(self._slice, self._spend, limit)

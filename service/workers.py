@@ -151,6 +151,7 @@ class Foreman:
             signal.signal(number, deaf)
         signal.set_wakeup_fd(self._mouth.fileno())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
+        gc.enable()
         gc.freeze()  # what the workers share is not touched by their collections, and so stays shared
 
     def _due(self) -> Iterator[int]:

@@ -4,7 +4,6 @@ Refuses content on OTLP: `query`, `error` and `stack` stay here unless AGENT_TEL
 """
 
 import logging
-import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +20,7 @@ from opentelemetry.trace import format_span_id, format_trace_id
 from config.settings import Settings
 from telemetry import names
 from telemetry.failure import words_of
+from telemetry.text import escaped
 from telemetry.timestamp import timestamp
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -28,8 +28,6 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 CONTENT = frozenset({"query", "error", "stack"})
-UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""What JSON lets through and a terminal or a line reader trips over."""
 
 _logger = logging.getLogger(names.SCOPE)
 _lines = metrics.get_meter(names.SCOPE).create_counter(
@@ -48,7 +46,9 @@ class Line(Struct, frozen=True):
 
 def tell(line: Line) -> None:
     """Write one typed line, to stdout and to OTLP, under the span and request that are current."""
-    _logger.log(line.level, line.type, extra={"line": line})
+    if _logger.isEnabledFor(line.level):  # as Logger.log, which would look up who calls it
+        known = (_logger.name, line.level, "", 0, line.type, (), None)
+        _logger.handle(_logger.makeRecord(*known, extra={"line": line}))
 
 
 def say(kind: str, level: int = logging.INFO, **fields: Any) -> None:
@@ -65,6 +65,7 @@ def start(settings: Settings, stream: TextIO | None = None) -> None:
     root.setLevel(max(logging.WARNING, LEVELS[settings.logs.level]))
     _logger.setLevel(LEVELS[settings.logs.level])
     logging.captureWarnings(capture=True)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line tells them
     for kind in names.LOG_TYPES:
         _lines.add(0, {"type": kind})
 
@@ -90,7 +91,7 @@ def encode(fields: Any) -> str:
         text = msgspec.json.encode(fields, enc_hook=str).decode()
     except UnicodeEncodeError:
         text = msgspec.json.encode(printable(fields), enc_hook=str).decode()
-    return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return escaped(text)
 
 
 def printable(value: Any) -> Any:
@@ -173,9 +174,9 @@ class OtlpHandler(logging.Handler):
         self.content, self.logger = content, get_logger(names.SCOPE)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand one line to the SDK, which sends it in its own time."""
+        """Hand one line to the SDK, which sends it in its own time; nothing is made that nobody takes."""
         line = getattr(record, "line", None)
-        if isinstance(line, Line):
+        if isinstance(line, Line) and self.logger.enabled(severity_number=severity(line.level)):
             with suppress(Exception):  # as on stdout
                 self._emit(record, line)
 

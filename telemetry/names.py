@@ -181,6 +181,8 @@ SESSION_BEGUN = "session_begun"
 SESSIONS_ENDED = "sessions_ended"  # whose, how many, and by whom
 KEY_MADE = "key_made"  # its id, never the key
 KEY_REVOKED = "key_revoked"
+ADDRESS_HELD_OFF = "address_held_off"  # too many wrong credentials came from one address
+TOKENS_REVOKED = "tokens_revoked"  # whose, how many sessions were known, and by whom
 FOREIGN = "log"  # a library's own line
 
 LOG_TYPES = (
@@ -192,5 +194,6 @@ LOG_TYPES = (
     MCP_CONNECTED, MCP_LOST, MCP_TOOLS_CHANGED, MCP_TOOLS_REFUSED, MCP_SAID,
     BREAKER_OPENED, BREAKER_CLOSED, SETTINGS_CHANGED, SETTINGS_REFUSED, WORKER_ENDED,
     ALERT_FIRING, ALERT_RESOLVED, APPROVAL_DECIDED, FEEDBACK_GIVEN,
-    SIGN_IN_FAILED, SESSION_BEGUN, SESSIONS_ENDED, KEY_MADE, KEY_REVOKED, FOREIGN,
+    SIGN_IN_FAILED, SESSION_BEGUN, SESSIONS_ENDED, KEY_MADE, KEY_REVOKED,
+    TOKENS_REVOKED, ADDRESS_HELD_OFF, FOREIGN,
 )  # fmt: skip

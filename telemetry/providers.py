@@ -7,7 +7,7 @@ import logging
 import pkgutil
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
@@ -25,6 +25,8 @@ from opentelemetry.propagators.textmap import (
 )
 from opentelemetry.sdk.trace import TracerProvider
 
+from telemetry.measuring import NOBODY
+
 SIGNALS = ("TRACES", "METRICS", "LOGS")
 HTTP_PORT = 4318
 
@@ -38,6 +40,12 @@ DEFAULTS = {
     # an export of 512 spans holds the interpreter for 27 ms; of 128, for 7
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "128",
 }
+
+SAMPLER, UNTAKEN = "OTEL_TRACES_SAMPLER", "parentbased_always_off"
+"""How spans are sampled that nobody takes: each has its ids, and what a caller says of its trace holds."""
+
+UNINSTRUMENTED, ASGI = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "asgi"
+"""OpenTelemetry's own list, and what is on it where nobody takes spans or metrics of requests."""
 
 PATIENCE = {"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "40", "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT": "40"}
 """Seconds that leave a batch its six tries, the last after about 31, while the collector is away.
@@ -70,12 +78,15 @@ def start(environ: MutableMapping[str, str]) -> None:
     choose_propagators()
     if isinstance(trace.get_tracer_provider(), TracerProvider):
         return  # opentelemetry-instrument was here first
+    spare(environ)
+    if not _taken(environ, "METRICS"):
+        NOBODY.set()
     from opentelemetry.distro import OpenTelemetryConfigurator  # noqa: PLC0415 - loads the propagators
 
     try:
         with _in_words():
             OpenTelemetryConfigurator().configure(  # pyright: ignore[reportUnknownMemberType] - untyped keywords
-                exporter_args_map=_exporters(environ)
+                exporter_args_map=_exporters(environ), meter_configurator=_meters(environ)
             )
         choose_propagators()  # a configuration file has its own
     except Exception as error:
@@ -134,6 +145,34 @@ def _exporters(environ: Mapping[str, str]) -> Mapping[type, Mapping[str, Any]]:
     return {each: {"channel_options": RECONNECT} for each in exporters}
 
 
+class Meters(Struct, frozen=True):
+    """Whether instruments measure; read by OpenTelemetry at each measurement."""
+
+    is_enabled: bool
+
+
+def _meters(environ: Mapping[str, str]) -> Callable[[object], Meters] | None:
+    """Where nobody takes the metrics nothing is measured; None is OpenTelemetry's own way."""
+    return None if _taken(environ, "METRICS") else lambda _scope: Meters(is_enabled=False)
+
+
+def _taken(environ: Mapping[str, str], *signals: str) -> bool:
+    """Whether somebody takes one of these signals; a configuration file may name anybody."""
+    if _disabled(environ):
+        return False
+    named = ",".join(environ.get(f"OTEL_{signal}_EXPORTER", "") for signal in signals)
+    return bool(environ.get("OTEL_CONFIG_FILE") or _listed(named) - {"", "none"})
+
+
+def _listed(words: str) -> set[str]:
+    """What stands between commas; blanks beside them say nothing."""
+    return {each.strip() for each in words.split(",")}
+
+
+def _disabled(environ: Mapping[str, str]) -> bool:
+    return environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+
 @contextmanager
 def _in_words() -> Generator[None]:
     """Whatever OpenTelemetry logs goes to stderr as a line for people: our own log has not begun yet."""
@@ -165,6 +204,21 @@ def settle(environ: MutableMapping[str, str]) -> None:
             _settle_signal(environ, signal)
         for name, seconds in PATIENCE.items():
             _settle(environ, name, environ.get("OTEL_EXPORTER_OTLP_TIMEOUT") or seconds)
+
+
+def spare(environ: MutableMapping[str, str]) -> None:
+    """Have what nobody takes not made, where the operator said nothing of it; after `settle`."""
+    if not _taken(environ, *SIGNALS) and not environ.get(SAMPLER):
+        _settle(environ, "OTEL_SDK_DISABLED", "true")
+    if not _taken(environ, "TRACES"):
+        _settle(environ, SAMPLER, UNTAKEN)
+    if not _taken(environ, "TRACES", "METRICS"):
+        _settle(environ, UNINSTRUMENTED, ASGI)
+
+
+def instruments(environ: Mapping[str, str]) -> bool:
+    """Whether requests are instrumented."""
+    return ASGI not in _listed(environ.get(UNINSTRUMENTED, ""))
 
 
 def _settle(environ: MutableMapping[str, str], name: str, value: str) -> None:
@@ -214,7 +268,7 @@ def endpoints(environ: Mapping[str, str]) -> Sequence[Endpoint]:
     """Say where each signal would leave by OTLP; `OTEL_CONFIG_FILE` is not read."""
     settled = dict(environ)
     settle(settled)
-    if settled.get("OTEL_CONFIG_FILE") or settled.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if settled.get("OTEL_CONFIG_FILE") or _disabled(settled):
         return ()
     return tuple(each for signal in SIGNALS for each in _endpoints(settled, signal))
 

@@ -1,15 +1,17 @@
 """The truth about one turn, frozen. Every sink projects from it and from nothing else.
 
-Totals are properties, never fields, so that they cannot drift from what they sum.
+Totals are properties, never fields, so that they cannot drift from what they sum; they are added up once.
 """
 
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import cached_property
 
 from msgspec import Struct
 
 from telemetry import names
 from telemetry.failure import Failure
+from telemetry.person import person_of
 
 
 class Outcome(StrEnum):
@@ -105,7 +107,7 @@ class Usage(Struct, frozen=True, kw_only=True):
 class Caller(Struct, frozen=True, kw_only=True):
     """Who asks: named by the credential, never by the request.
 
-    `pseudonym` stands for `user_id` wherever a signal leaves the house. `stale` where nobody could look
+    `pseudonym` stands for the person wherever a signal leaves the house. `stale` where nobody could look
     whether the credential still holds, and it did lately.
     """
 
@@ -117,6 +119,11 @@ class Caller(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     tenant: str | None = None
     stale: bool = False
+
+    @property
+    def person(self) -> str:
+        """The user within the tenant, by which everything of theirs is kept."""
+        return person_of(self.user_id, self.tenant)
 
 
 class Allowance(Struct, frozen=True, kw_only=True):
@@ -329,7 +336,7 @@ class TurnOpening(Struct, frozen=True, kw_only=True):
     reserved: Reserved | None = None
 
 
-class TurnRecord(Struct, frozen=True, kw_only=True):
+class TurnRecord(Struct, frozen=True, kw_only=True, dict=True):
     """What is known once the turn is over. `response_length` counts characters of the answer's text."""
 
     opening: TurnOpening
@@ -350,10 +357,11 @@ class TurnRecord(Struct, frozen=True, kw_only=True):
         """Why, where it did not end well."""
         return self.ending.failure
 
-    @property
+    @cached_property
     def usage(self) -> Usage:
         """Tokens of all model calls."""
-        return sum((call.usage for call in self.model_calls), Usage())
+        calls = self.model_calls
+        return calls[0].usage if len(calls) == 1 else sum((call.usage for call in calls), Usage())
 
     @property
     def usage_source(self) -> UsageSource:
@@ -362,18 +370,18 @@ class TurnRecord(Struct, frozen=True, kw_only=True):
         known = (UsageSource.ESTIMATED, UsageSource.REPORTED)
         return next((each for each in known if each in sources), UsageSource.NONE)
 
-    @property
+    @cached_property
     def model(self) -> str | None:
         """The model that answered, as far as one did; else the one that was asked for."""
         heard = (call.model for call in reversed(self.model_calls) if _heard(call))
         return next(heard, self.opening.model)
 
-    @property
+    @cached_property
     def cost_micros(self) -> int:
         """Cost of all model calls in millionths of a US dollar."""
         return sum(call.cost_micros for call in self.model_calls)
 
-    @property
+    @cached_property
     def saved_micros(self) -> int:
         """What the provider's cache spared in all; below zero where it cost more than it spared."""
         return sum(call.saved_micros for call in self.model_calls)

@@ -60,24 +60,29 @@ class OpenModelCall:
     """The draft of a ModelCall: what the model said so far."""
 
     def __init__(self, model: str, provider: str, clock: Clock) -> None:
-        self._clock, self._began = clock, clock()
+        self._clock, self._began, self.model = clock, clock(), model
         self._attempts: list[Attempt] = []
         self._attempt_began = self._began
-        self.call = ModelCall(model=model, started_at=microseconds(), seconds=0.0, provider=provider)
+        self._facts: dict[str, Any] = {"model": model, "provider": provider, "started_at": microseconds()}
 
     @property
     def heard(self) -> bool:
         """Whether content came, after which nothing may be asked again."""
-        return self.call.first_chunk_seconds is not None
+        return "first_chunk_seconds" in self._facts
+
+    @property
+    def answers(self) -> bool:
+        """Whether the model began to answer."""
+        return "response_id" in self._facts
 
     def content(self) -> None:
         """Content begins: text, thinking or a tool call. Only the first counts."""
         if not self.heard:
-            self._learn(first_chunk_seconds=self._clock() - self._began)
+            self._facts["first_chunk_seconds"] = self._clock() - self._began
 
     def answering(self, response_id: str, response_model: str) -> None:
         """The model began to answer."""
-        self._learn(response_id=response_id, response_model=response_model)
+        self._facts |= {"response_id": response_id, "response_model": response_model}
 
     def counted(
         self,
@@ -89,7 +94,7 @@ class OpenModelCall:
     ) -> None:
         """Tokens so far, and how they are known; a later count replaces an earlier one."""
         costs = {"cost_micros": cost_micros, "uncached_micros": uncached_micros, "priced_as": priced_as}
-        self._learn(usage=usage, usage_source=source, **costs)
+        self._facts |= {"usage": usage, "usage_source": source, **costs}
 
     def attempted(self, attempt: Attempt) -> None:
         """One request to the API is over; the next one, where there is any, begins after its wait."""
@@ -100,15 +105,12 @@ class OpenModelCall:
 
     def stopped(self, reason: str) -> None:
         """The model is done, for this reason."""
-        self._learn(stop_reason=reason)
+        self._facts["stop_reason"] = reason
 
     def close(self, failure: Failure | None) -> ModelCall:
         """Freeze it."""
-        self._learn(seconds=self._clock() - self._began, attempts=tuple(self._attempts), failure=failure)
-        return self.call
-
-    def _learn(self, **facts: object) -> None:
-        self.call = structs.replace(self.call, **facts)
+        seconds, attempts = self._clock() - self._began, tuple(self._attempts)
+        return ModelCall(seconds=seconds, attempts=attempts, failure=failure, **self._facts)
 
 
 class OpenTokenCount:
@@ -184,7 +186,8 @@ class OpenTurn:
     """The draft of a record: the one mutable thing, alive only while the turn is."""
 
     def __init__(self, opening: TurnOpening, sinks: Sequence[Guarded], judge: Judge, clock: Clock) -> None:
-        self.opening, self._sinks, self._judge, self._clock = opening, sinks, judge, clock
+        self._opening, self._sinks, self._judge, self._clock = opening, sinks, judge, clock
+        self._learned: dict[str, Any] = {}
         self._began = clock()
         self._model_calls: list[ModelCall] = []
         self._tool_calls: list[OpenToolCall] = []
@@ -192,6 +195,13 @@ class OpenTurn:
         self._token_count: TokenCount | None = None
         self.reason: BaseException | None = None
         self.record: TurnRecord | None = None
+
+    @property
+    def opening(self) -> TurnOpening:
+        """What is known so far."""
+        if self._learned:
+            self._opening, self._learned = structs.replace(self._opening, **self._learned), {}
+        return self._opening
 
     def identified(self, caller: Caller) -> None:
         """The credential holds."""
@@ -208,7 +218,8 @@ class OpenTurn:
     ) -> None:
         """The request is well-formed."""
         self._learn(conversation_id=conversation_id, model=model, query=query, streamed=streamed)
-        self._learn(attachments=attachments)
+        if attachments:
+            self._learn(attachments=attachments)
 
     def remembered(self, history: History | None) -> None:
         """The model is going to be told so much of the conversation."""
@@ -278,7 +289,7 @@ class OpenTurn:
                 call = draft.close(failure)
                 self._model_calls.append(call)
                 spans.tell_attempts(span, call)
-                spans.finish(span, spans.of_model_call(call), failure)
+                spans.finish(span, spans.of_model_call, call, failure)
 
     @contextmanager
     def token_count(self, model: str, attributes: spans.Attributes) -> Generator[OpenTokenCount]:
@@ -293,7 +304,7 @@ class OpenTurn:
                 raise
             finally:
                 count = self._token_count = draft.close()
-                spans.finish(span, spans.of_token_count(count), count.failure)
+                spans.finish(span, spans.of_token_count, count, count.failure)
 
     @contextmanager
     def tool_call(self, name: str, call_id: str) -> Generator[OpenToolCall]:
@@ -315,7 +326,7 @@ class OpenTurn:
                 raise
             finally:
                 call = draft.close()
-                spans.finish(span, spans.of_tool_call(call), call.failure)
+                spans.finish(span, spans.of_tool_call, call, call.failure)
 
     def close(self, error: BaseException | None) -> TurnRecord:
         """Build the record; from here on nothing changes."""
@@ -341,7 +352,7 @@ class OpenTurn:
         return self._judge(self.reason if cancelled and self.reason else error)
 
     def _learn(self, **facts: object) -> None:
-        self.opening = structs.replace(self.opening, **facts)
+        self._learned |= facts
 
 
 class Recorder:
@@ -379,9 +390,9 @@ class Recorder:
 
     def _tell(self, record: TurnRecord, span: Span, server: Span) -> None:
         if self._content:
-            attempt(SPANS, "closed", lambda: span.set_attributes(spans.of_content(record)))
-        attempt(SPANS, "closed", lambda: spans.finish(span, spans.of_turn(record), record.failure))
-        attempt(SPANS, "closed", lambda: spans.finish(server, spans.of_server(record), _failed(record)))
+            attempt(SPANS, "closed", spans.finish, span, spans.of_content, record, None)
+        attempt(SPANS, "closed", spans.finish, span, spans.of_turn, record, record.failure)
+        attempt(SPANS, "closed", spans.finish, server, spans.of_server, record, _failed(record))
         for sink in self._sinks:
             sink.closed(record)
 
@@ -395,8 +406,8 @@ def _opening(
     span: Span, server: Span, turn_id: str, route: str, client_request_id: str | None
 ) -> TurnOpening:
     """Take the ids of our span; of the server's where the SDK is off; of nobody's where there is none."""
-    candidates = (span.get_span_context(), server.get_span_context(), ids.mint_span().get_span_context())
-    context = next(each for each in candidates if each.is_valid)
+    candidates = (each.get_span_context() for each in (span, server))
+    context = next((each for each in candidates if each.is_valid), None) or ids.mint_span().get_span_context()
     return TurnOpening(
         turn_id=turn_id,
         trace_id=format_trace_id(context.trace_id),

@@ -67,10 +67,10 @@ def count_failure(sink: str, number: int = 1) -> None:
     _failures.add(number, {"sink": sink})
 
 
-def attempt(name: str, verb: str, work: Callable[[], None]) -> None:
+def attempt(name: str, verb: str, work: Callable[..., None], *given: object) -> None:
     """Do a piece of telling; what it raises is counted and logged under this name, and goes no further."""
     try:
-        work()
+        work(*given)
     except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
         count_failure(name)
         log.say(names.SINK_FAILED, WARNING, sink=name, verb=verb, error=words_of(error))
@@ -84,11 +84,11 @@ class Guarded:
 
     def opened(self, opening: TurnOpening) -> None:
         """Tell the sink, whatever it does."""
-        attempt(self.name, "opened", lambda: self.sink.opened(opening))
+        attempt(self.name, "opened", self.sink.opened, opening)
 
     def closed(self, record: TurnRecord) -> None:
         """Tell the sink, whatever it does."""
-        attempt(self.name, "closed", lambda: self.sink.closed(record))
+        attempt(self.name, "closed", self.sink.closed, record)
 
 
 def guard(sinks: Iterable[tuple[str, Sink]]) -> Sequence[Guarded]:

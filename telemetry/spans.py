@@ -3,11 +3,21 @@
 Never opened by a sink: children need their parent while the turn runs.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from typing import TypeVar
 
-from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, format_trace_id
+from opentelemetry import context, trace
+from opentelemetry.trace import (
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    TracerProvider,
+    format_trace_id,
+)
 
 from telemetry import log, names
 from telemetry.failure import Failure
@@ -25,6 +35,7 @@ from telemetry.record import (
 
 Value = str | bool | int | float | Sequence[str]
 Attributes = Mapping[str, Value]
+Fact = TypeVar("Fact")
 BAGGAGE = "baggage"
 """W3C's header of what callers wrote."""
 
@@ -32,11 +43,19 @@ BAGGAGE = "baggage"
 @contextmanager
 def frame(name: str, attributes: Attributes, kind: SpanKind = SpanKind.INTERNAL) -> Generator[Span]:
     """Run a step in a span of its own; what it raised is for `finish` to tell."""
-    tracer = trace.get_tracer(names.SCOPE)
-    with tracer.start_as_current_span(
-        name, kind=kind, attributes=attributes, record_exception=False, set_status_on_exception=False
-    ) as span:
+    span = tracer_of(trace.get_tracer_provider()).start_span(name, kind=kind, attributes=attributes)
+    token = context.attach(trace.set_span_in_context(span))
+    try:
         yield span
+    finally:
+        context.detach(token)
+        span.end()
+
+
+@lru_cache(maxsize=2)
+def tracer_of(provider: TracerProvider) -> Tracer:
+    """Our tracer of a provider, which would make it anew whenever it is asked."""
+    return provider.get_tracer(names.SCOPE)
 
 
 def leading_here() -> dict[str, str]:
@@ -54,13 +73,15 @@ def leading_here() -> dict[str, str]:
 
 def trace_here() -> str | None:
     """The trace that we are in, as 32 hex characters; None outside of any."""
-    context = trace.get_current_span().get_span_context()
-    return format_trace_id(context.trace_id) if context.is_valid else None
+    current = trace.get_current_span().get_span_context()
+    return format_trace_id(current.trace_id) if current.is_valid else None
 
 
-def finish(span: Span, attributes: Attributes, failure: Failure | None) -> None:
-    """Write what is known at the end; a failure sets `error.type` and the status."""
-    span.set_attributes(attributes)
+def finish(span: Span, of: Callable[[Fact], Attributes], fact: Fact, failure: Failure | None) -> None:
+    """Write what is known of a fact at the end; a failure sets `error.type` and the status."""
+    if not span.is_recording():
+        return
+    span.set_attributes(of(fact))
     if failure:
         span.set_attribute(names.ERROR_TYPE, failure.code.value)
         span.set_status(Status(StatusCode.ERROR, failure.code))

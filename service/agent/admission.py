@@ -94,7 +94,9 @@ class Admission:
 
     async def _counted(self, turn: OpenTurn, caller: Caller, prompt: Prompt) -> Prompt:
         """A large prompt with its tokens counted; not for a caller who is about to be refused anyway."""
-        standing = await self._gate.peek(caller) if counting.wanted(self._agent, prompt) else None
+        if not counting.wanted(self._agent, prompt):
+            return prompt
+        standing = await self._gate.peek(caller)
         refused = standing is not None and not standing.remaining
         return prompt if refused else await counting.measure(self._agent, turn, prompt)
 
@@ -128,7 +130,7 @@ class Admission:
 
 def _topic(caller: Caller, question: Question, window: int) -> Topic:
     return Topic(
-        user_id=caller.user_id,
+        user_id=caller.person,
         conversation_id=question.conversation_id,
         message=question.message,
         model=question.model,

@@ -111,11 +111,11 @@ def _listener(agent: Agent, turn: OpenTurn, call: OpenModelCall, channel: Channe
             case Answering(response_id, model):
                 call.answering(response_id, model)
             case Counted(usage, source):
-                priced = agent.prices.price(call.call.model, usage)
+                priced = agent.prices.price(call.model, usage)
                 call.counted(usage, priced.cost_micros, priced.priced_as, source, priced.uncached_micros)
             case ContentBegan():
                 call.content()
-                await channel.begin(began(turn, call.call.model))
+                await channel.begin(began(turn, call.model))
             case TextPiece() | ThinkingPiece():
                 await _say(turn, channel, piece, shown=shown)
 

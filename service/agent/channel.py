@@ -28,14 +28,15 @@ async def _at_once() -> None:
 class Channel:
     """Events of one turn, numbered from 1: one speaker, and listeners that may come and go.
 
-    `ready` is waited for before the first event. The speaker waits for the listener who is furthest; what
-    that one has heard is kept as far as `room` goes, and a listener who is further behind is left behind.
+    `said` is how many there were. `ready` is waited for before the first. The speaker waits for the listener
+    who is furthest; what that one has heard is kept as far as `room` goes, and a listener who is further
+    behind is left behind.
     """
 
     def __init__(self, ready: Ready = _at_once, room: Room = NONE) -> None:
         self._ready, self._room = ready, room
         self._events: deque[tuple[Event, int]] = deque()
-        self._dropped = self._held = 0
+        self.said = self._dropped = self._held = 0
         self._ears: list[Ear] = []
         self._speaking: list[asyncio.Future[None]] = []
         self._hearing: list[asyncio.Future[None]] = []
@@ -54,11 +55,6 @@ class Channel:
         return "".join(self._thoughts)
 
     @property
-    def said(self) -> int:
-        """How many events there were, which is the last one's number."""
-        return self._dropped + len(self._events)
-
-    @property
     def listeners(self) -> int:
         """How many there are now."""
         return len(self._ears)
@@ -69,15 +65,16 @@ class Channel:
         Raises:
             ClientGone: nobody listens any more.
         """
-        await asyncio.sleep(0)  # whoever listens has a turn between any two events
-        while not self.left and self.said - self._heard() >= CAPACITY:
-            await self._change(self._speaking)
+        if behind := self.said - self._heard():
+            await asyncio.sleep(0)  # whoever listens has a turn between any two events
+        while behind and not self.left and self.said - self._heard() >= CAPACITY:
+            await change(self._speaking)
         if self.left:
             raise ClientGone
         if isinstance(event, Text | Thought):
             (self._texts if isinstance(event, Text) else self._thoughts).append(event.text)
         self._keep(event, _size(event) + OVERHEAD)
-        _wake(self._hearing)
+        wake(self._hearing)
 
     async def begin(self, began: Began) -> None:
         """Hand over the first event, however often this is called."""
@@ -88,7 +85,7 @@ class Channel:
     def finish(self) -> None:
         """Nothing more will be said."""
         self._finished = True
-        _wake(self._hearing)
+        wake(self._hearing)
 
     def leave(self) -> None:
         """Nobody listens any more, nor will; what was kept is let go of."""
@@ -96,8 +93,8 @@ class Channel:
         self._ears.clear()
         while self._events:
             self._drop()
-        _wake(self._hearing)
-        _wake(self._speaking)
+        wake(self._hearing)
+        wake(self._speaking)
 
     def listen(self, after: int = 0) -> "Ear":
         """Hear what comes after the event of this number.
@@ -115,12 +112,12 @@ class Channel:
         """One listener goes; the others hear on."""
         if ear in self._ears:
             self._ears.remove(ear)
-            _wake(self._speaking)
+            wake(self._speaking)
 
     async def after(self, place: int) -> Event | None:
         """The event that comes after a number; None when there will be none."""
         while place >= self.said and not (self._finished or self.left):
-            await self._change(self._hearing)
+            await change(self._hearing)
         if self.left or place >= self.said or place < self._dropped:
             return None
         return self._events[place - self._dropped][0]
@@ -128,7 +125,7 @@ class Channel:
     def heard(self) -> None:
         """A listener heard one more: there is room for the speaker again."""
         self._trim()
-        _wake(self._speaking)
+        wake(self._speaking)
 
     def _trim(self) -> None:
         """Let go of what was heard and there is no room for."""
@@ -138,10 +135,13 @@ class Channel:
 
     def _heard(self) -> int:
         """The number of the last event that anybody has heard; without a listener no event waits for one."""
+        if len(self._ears) == 1:
+            return self._ears[0].place
         return max((ear.place for ear in self._ears), default=self.said)
 
     def _keep(self, event: Event, size: int) -> None:
         self._events.append((event, size))
+        self.said += 1
         self._held += size
         self._room.take(size)
         self._trim()
@@ -151,11 +151,6 @@ class Channel:
         self._dropped += 1
         self._held -= size
         self._room.give(size)
-
-    async def _change(self, waiting: list[asyncio.Future[None]]) -> None:
-        changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiting.append(changed)
-        await changed
 
 
 def _size(event: Event) -> int:
@@ -169,7 +164,17 @@ def _size(event: Event) -> int:
             return 0
 
 
-def _wake(waiting: list[asyncio.Future[None]]) -> None:
+async def change(waiting: list[asyncio.Future[None]]) -> None:
+    """Wait among these until they are woken."""
+    changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    waiting.append(changed)
+    await changed
+
+
+def wake(waiting: list[asyncio.Future[None]]) -> None:
+    """Let all of them go on."""
+    if not waiting:
+        return
     for each in waiting:
         if not each.done():  # whoever waited may have been cancelled
             each.set_result(None)

@@ -140,11 +140,15 @@ class Prices:
 
     def _priced(self, model: str, usage: Usage, name: str) -> Priced:
         plain = Usage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
-        cost, uncached = self._cost(model, usage), self._cost(model, plain)
+        cost = self._cost(model, usage)
+        uncached = cost if plain == usage else self._cost(model, plain)
         return Priced(cost_micros=cost, uncached_micros=uncached, priced_as=name)
 
     def _base(self, model: str) -> str | None:
-        return next((name for name in (model, SNAPSHOT.sub("", model)) if name in self._by_model), None)
+        if model in self._by_model:
+            return model
+        base = SNAPSHOT.sub("", model)
+        return base if base in self._by_model else None
 
     def _dearest(self, usage: Usage) -> str:
         # Which one is dearest depends on the mix of tokens; between equals the name decides, always alike.

@@ -16,13 +16,13 @@ from telemetry.recorder import OpenTurn
 def wanted(agent: Agent, prompt: Prompt) -> bool:
     """Whether a prompt is large, by a guess, and its model's API counts."""
     above = agent.count_above
-    return bool(above) and isinstance(agent.model, Counting) and worst.guess(prompt) > above
+    return bool(above) and worst.guess(prompt) > above and isinstance(agent.model, Counting)
 
 
 async def measure(agent: Agent, turn: OpenTurn, prompt: Prompt) -> Prompt:
-    """The prompt with its tokens counted; as it is where that is not wanted, or nobody counts it."""
+    """The prompt with its tokens counted, which is `wanted`; as it is where nobody counts it."""
     model = agent.model
-    if not isinstance(model, Counting) or not wanted(agent, prompt):
+    if not isinstance(model, Counting):
         return prompt
     with turn.token_count(prompt.model, {names.PROVIDER_NAME: agent.model.provider}) as draft:
         try:

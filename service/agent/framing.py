@@ -26,12 +26,16 @@ class Frame:
     """
 
     def __init__(self, conversation_id: str) -> None:
-        self._mark = sha256(f"parley/{TAG}/{conversation_id}".encode("utf-8", "replace")).hexdigest()[:16]
+        self._conversation_id = conversation_id
 
     def around(self, tool: str, text: str) -> str:
         """The text as the model is told it; `tool` is a name of ours, not of the model's making."""
-        tame = LOOKS_LIKE_ONE.sub("&lt;", text)
-        return f'<{TAG} tool="{tool}" mark="{self._mark}">\n{tame}\n</{TAG} mark="{self._mark}">'
+        tame, mark = LOOKS_LIKE_ONE.sub("&lt;", text), self._mark()
+        return f'<{TAG} tool="{tool}" mark="{mark}">\n{tame}\n</{TAG} mark="{mark}">'
+
+    def _mark(self) -> str:
+        said = f"parley/{TAG}/{self._conversation_id}"
+        return sha256(said.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def instructed(system: str) -> str:

@@ -7,8 +7,6 @@ another's flood.
 import asyncio
 import random
 from collections import Counter, deque
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 from service.errors import Overloaded
 
@@ -36,9 +34,8 @@ class Places:
         """Whether another one of theirs would be turned away at once."""
         return self.waiting >= self.count and self._longest(whom) is None
 
-    @asynccontextmanager
-    async def place(self, whom: str) -> AsyncGenerator[None]:
-        """Have a place for as long as this lasts.
+    async def take(self, whom: str) -> None:
+        """Have a place, until it is given back.
 
         Raises:
             Overloaded: there is none, nor will there be soon.
@@ -47,10 +44,6 @@ class Places:
             self._take(whom)
         else:
             await self._wait(whom)
-        try:
-            yield
-        finally:
-            self._leave(whom)
 
     async def _wait(self, whom: str) -> None:
         """Until a place is handed over, which is counted as theirs then."""
@@ -59,7 +52,7 @@ class Places:
             done, _ = await asyncio.wait((future,), timeout=self._patience)
         except asyncio.CancelledError:
             if not self._remove(whom, future):
-                self._leave(whom)
+                self.leave(whom)
             raise
         if not done:
             self._remove(whom, future)
@@ -102,7 +95,7 @@ class Places:
         self._held[whom] += 1
         self.taken += 1
 
-    def _leave(self, whom: str) -> None:
+    def leave(self, whom: str) -> None:
         """Give a place back, to whoever has the fewest; of those to whom it was longest ago."""
         self.taken -= 1
         self._held[whom] -= 1

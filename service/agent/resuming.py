@@ -67,4 +67,4 @@ class Resuming(Room):
 
 def _same(one: Caller | None, other: Caller) -> bool:
     """Whether these are one person, by whatever credential."""
-    return one is not None and (one.user_id, one.tenant) == (other.user_id, other.tenant)
+    return one is not None and one.person == other.person

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from msgspec import UNSET, UnsetType
 
-from service.agent.channel import Channel, Ear
+from service.agent.channel import Channel, Ear, change, wake
 from service.agent.events import Event
 from service.agent.granted import Grant
 from service.agent.hold import Answer, Hold, Message
@@ -48,6 +48,8 @@ class RunningTurn:
         self._peeked: RateLimit | None = None
         self.grant: Grant | None = None
         self._task: asyncio.Task[None] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
+        self._over = False
         self._alone: asyncio.TimerHandle | None = None
         self.channel = channel or Channel()
         self.first = self.channel.listen()
@@ -62,6 +64,7 @@ class RunningTurn:
     def begin(self, task: asyncio.Task[None]) -> None:
         """The task that runs it exists."""
         self._task = task
+        task.add_done_callback(lambda _: wake(self._waiting))
 
     def end(self, reason: BaseException) -> None:
         """Make it end for this reason, at once; does nothing when it ends already."""
@@ -110,8 +113,8 @@ class RunningTurn:
 
     async def ended(self) -> TurnRecord:
         """Wait for the record; the wait may be cancelled, the turn is not."""
-        if self._task:
-            await asyncio.wait((self._task,))
+        if self._task and not self._over and not self._task.done():
+            await change(self._waiting)
         if self.record is None:
             raise ServiceError("The turn left no record.")
         return self.record
@@ -167,6 +170,7 @@ class RunningTurn:
 
     def finish(self) -> None:
         """Nothing more will be said; whoever is waited for has all the time again to come and hear it."""
+        self._over = True
         self.channel.finish()
         if self._alone:
             self._wait_no_more()

@@ -27,7 +27,8 @@ from service.agent.loop import converse
 from service.agent.places import Places
 from service.agent.resuming import Resuming
 from service.agent.running import RunningTurn
-from service.errors import Refusal, ShutDown, ShuttingDown, TurnTimeout
+from service.errors import RateLimited, Refusal, ShutDown, ShuttingDown, TurnTimeout
+from service.shares import Shares
 from telemetry import log, names
 from telemetry.failure import words_of
 from telemetry.record import Caller, RateLimit, TurnRecord
@@ -74,7 +75,7 @@ class Turns:
         self._admission = Admission(gate, agent, memory, self._keeping, terms.system)
         self._running: dict[asyncio.Task[None], RunningTurn] = {}
         self.resuming = Resuming()
-        self.places = Places(terms.places)
+        self.places, self._shares = Places(terms.places), Shares()
         self.leaving = self.stopping = False
         self._delay, self._hurried = min(terms.delay, terms.grace), asyncio.Event()
         self._stop: asyncio.Task[None] | None = None
@@ -100,6 +101,7 @@ class Turns:
     def turn_away(self, turn_id: str, route: str, client_request_id: str | None, why: Refusal) -> TurnRecord:
         """Record a turn that is refused before anything of it was read."""
         with suppress(Refusal), self._recorder.turn(turn_id, route, client_request_id) as turn:
+            turn.decided(why.limit if isinstance(why, RateLimited) else None)
             raise why
         return cast("TurnRecord", turn.record)
 
@@ -188,8 +190,12 @@ class Turns:
                 raise running.reason
             if self.stopping:
                 raise ShuttingDown("The service is shutting down.", retry_after_ms=1_000)
-            async with self.places.place(ask.whom):
+            await self._shares.turn()
+            await self.places.take(ask.whom)
+            try:
                 await self._converse(running, turn, ask)
+            finally:
+                self.places.leave(ask.whom)
         finally:
             timer.cancel()
 

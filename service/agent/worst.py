@@ -3,13 +3,13 @@
 Refuses to hope: text is counted as one token a byte, and every round that may be taken is.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import structs
 
 from service.agent.cost import Prices
+from service.agent.lengths import encoded, remembered
 from service.agent.model import Prompt
 from service.limits.need import Need
 from telemetry.record import Usage
@@ -34,7 +34,7 @@ def input_tokens(prompt: Prompt) -> int:
     if measured is None:
         return bound
     counted = measured.tokens * (1 if measured.model == prompt.model else OTHERS)
-    since = _bytes(prompt.messages[measured.messages :])
+    since = encoded(prompt.messages[measured.messages :])
     return min(bound, FRAME_TOKENS + counted + counted // MARGIN + since)
 
 
@@ -59,7 +59,7 @@ def of_turn(prompt: Prompt, prices: Prices, rounds: int, fallbacks: Sequence[str
     given, vain = input_tokens(prompt), 0
     for model in (prompt.model, *fallbacks):
         asked = structs.replace(prompt, model=model)
-        read = input_tokens(asked)
+        read = given if model == prompt.model else input_tokens(asked)
         ways.append(vain + sum(_rounds(asked, prices, read, rounds)))
         vain += _price(prices, structs.replace(asked, max_tokens=0), read)
     return Need(
@@ -84,8 +84,8 @@ def _price(prices: Prices, prompt: Prompt, given: int) -> int:
 
 def _length(prompt: Prompt) -> int:
     """Bytes of all that is sent."""
-    parts = (prompt.system, _without_files(prompt), prompt.tools, [prompt.schema or {}])
-    return prompt.attached_tokens + sum(map(_bytes, parts))
+    parts = (prompt.system, _without_files(prompt), prompt.schema)
+    return prompt.attached_tokens + sum(map(encoded, parts)) + _of_tools(prompt.tools)
 
 
 def _without_files(prompt: Prompt) -> Sequence[Mapping[str, Any]]:
@@ -100,5 +100,6 @@ def _plain(message: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**message, "content": [block for block in content if block["type"] not in FILES]}
 
 
-def _bytes(part: str | Sequence[Mapping[str, Any]]) -> int:
-    return len(json.dumps(part, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"))
+@remembered
+def _of_tools(tools: Sequence[Mapping[str, Any]]) -> int:
+    return encoded(tools)

@@ -66,7 +66,7 @@ def _sign_in_routes(
 
     back = settings.public_url.rstrip("/") + oidc.CALLBACK
     client = Client(given.client_id, given.client_secret, back, given.scopes)
-    roles = Roles(given.user_claim, given.role_claim, given.roles)
-    drawer, store = Drawer(derived.sign_in, microseconds), database.sessions
+    roles = Roles(given.user_claim, given.role_claim, given.roles, given.tenant_claim)
+    drawer, store = Drawer(derived.sign_ins, microseconds), database.sessions
     sign_in = SignIn(Discovery(given.issuer), client, drawer, roles, store.revoke, sessions.begin)
     return oidc.routes(pages, sign_in)

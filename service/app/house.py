@@ -31,10 +31,13 @@ from service.app import records
 from service.app.asked import Kept
 from service.app.checks import Kit, build_checks, model_watch
 from service.app.face import Doors, build_app
+from service.app.last_use import keep_last_use
 from service.app.leaving import Leave
 from service.app.limiting import open_gate
-from service.app.reload import LIVE, Reload
+from service.app.reload import CHANGING, Reload, Takers
+from service.app.rotation import Rotation
 from service.app.tooling import build_tools, open_servers
+from service.audit.checkpoints import Sealing
 from service.auth.authenticator import Authenticator
 from service.auth.derive import Derived
 from service.auth.keys import KeyDoor
@@ -79,10 +82,9 @@ async def open_house(
     """
     settings, derived = loaded.settings, Derived(root, loaded.settings.secret_key_previous)
     async with AsyncExitStack() as rooms:
-        model = _model(settings, base_url, rooms)
+        model, warmed = _model(settings, base_url, rooms)
         database = await _opened(settings, derived, rooms)
-        sealing = await records.build_sealing(settings, database, derived)
-        rooms.push_async_callback(sealing.close)
+        sealing = await _sealing(settings, database, derived, rooms)
         sinks = records.build_sinks(settings, database, derived, sealing)
         await records.start(sinks, rooms, leave.within)
         await records.keep_up(settings, database, sealing, rooms)
@@ -95,11 +97,15 @@ async def open_house(
         turns = build_turns(settings, _guarded(sinks, watch), kit, database, gate, audited)
         rooms.push_async_callback(turns.stop)
         checks = build_checks(database, gate, watch, audited, lambda: turns.unsettled, kit)
-        kept = records.Records(sealing, records.note_of(sinks), audited)
-        reload = Reload(loaded, gate.rules, kept.note)
-        doors = Doors(build_door(settings, database, derived), gate, reload.table, LIVE)
+        kept, who = (
+            records.Records(sealing, records.note_of(sinks), audited),
+            await _open_door(settings, database, derived, rooms),
+        )
+        reload = Reload(loaded, gate.rules, kept.note, _takers(model, settings, derived, who, kept))
+        doors = Doors(who, gate, reload.table, CHANGING)
         app = build_app(settings, turns, database, derived, kept, checks, doors)
-        yield House(app, turns, database, derived, doors.who.sessions, reload)
+        await asyncio.wait((warmed,))  # the first turn shall not wait for it
+        yield House(app, turns, database, derived, who.sessions, reload)
 
 
 def _guarded(sinks: Mapping[str, Sink], watch: Sink) -> tuple[Guarded, ...]:
@@ -107,14 +113,36 @@ def _guarded(sinks: Mapping[str, Sink], watch: Sink) -> tuple[Guarded, ...]:
     return (*guard(sinks.items()), Guarded(HEALTH, watch))
 
 
-def _model(settings: Settings, base_url: str | None, rooms: AsyncExitStack) -> Model:
-    """The model, which gets ready while the other rooms are opened, where that takes it any time."""
+def _takers(
+    model: Model, settings: Settings, derived: Derived, who: Authenticator, kept: records.Records
+) -> Takers:
+    """Who takes over secrets that are others from a reload on."""
+    rotation = Rotation(settings, derived, who, kept.sealing.key, kept.audited)
+    return Takers(key=getattr(model, "take_key", _keep_key), root=rotation)
+
+
+def _keep_key(key: Secret) -> None:
+    """What a model does with another key that takes none while it runs."""
+    del key
+
+
+def _model(
+    settings: Settings, base_url: str | None, rooms: AsyncExitStack
+) -> tuple[Model, asyncio.Task[None]]:
+    """The model, and it getting ready while the other rooms are opened, where that takes it any time.
+
+    What goes wrong with that is met, and told, by whoever asks the model: it is waited for, never asked.
+    """
     model = provider(settings.model.provider)(settings, base_url)
     if close := getattr(model, "aclose", None):
         rooms.push_async_callback(close)
-    if warm := getattr(model, "warm", None):
-        rooms.push_async_callback(_settled, asyncio.create_task(asyncio.to_thread(warm)))
-    return model
+    warmed = asyncio.create_task(asyncio.to_thread(getattr(model, "warm", _stay)))
+    rooms.push_async_callback(asyncio.wait, (warmed,))
+    return model, warmed
+
+
+def _stay() -> None:
+    """What a model does that takes no time to get ready."""
 
 
 def _kit(settings: Settings, model: Model, asked: Kept, rooms: AsyncExitStack, leave: Leave) -> Kit:
@@ -125,7 +153,7 @@ def _kit(settings: Settings, model: Model, asked: Kept, rooms: AsyncExitStack, l
 
 def _asked(database: Database, derived: Derived, sinks: Mapping[str, Sink]) -> Kept:
     """What tools may ask of our records."""
-    return Kept(database, Cursors(derived.cursor), records.note_of(sinks))
+    return Kept(database, Cursors(derived.cursors), records.note_of(sinks))
 
 
 async def _opened(settings: Settings, derived: Derived, rooms: AsyncExitStack) -> Database:
@@ -133,6 +161,14 @@ async def _opened(settings: Settings, derived: Derived, rooms: AsyncExitStack) -
     database = await open_database(settings.database_url, vault)
     rooms.push_async_callback(database.close)
     return database
+
+
+async def _sealing(
+    settings: Settings, database: Database, derived: Derived, rooms: AsyncExitStack
+) -> Sealing:
+    sealing = await records.build_sealing(settings, database, derived)
+    rooms.push_async_callback(sealing.close)
+    return sealing
 
 
 def build_turns(
@@ -204,6 +240,14 @@ def build_guards(settings: Settings) -> Guards:
     return guards
 
 
+async def _open_door(
+    settings: Settings, database: Database, derived: Derived, rooms: AsyncExitStack
+) -> Authenticator:
+    door = build_door(settings, database, derived)
+    await keep_last_use(door, database.keys, rooms)
+    return door
+
+
 def build_door(settings: Settings, database: Database, derived: Derived) -> Authenticator:
     """The one door for callers.
 
@@ -212,13 +256,20 @@ def build_door(settings: Settings, database: Database, derived: Derived) -> Auth
     """
     stale, clock = settings.auth_stale_ms, microseconds
     return Authenticator(
-        KeyDoor(database.keys, derived.pepper, derived.pseudonym, clock, Verified(clock, stale)),
+        KeyDoor(
+            database.keys,
+            derived.peppers,
+            derived.pseudonym,
+            clock,
+            Verified(clock, stale),
+        ),
         token_door(settings.jwt, clock),
-        Sessions(derived.session, database.sessions, clock, Verified(clock, stale)),
+        Sessions(
+            derived.sessions,
+            database.sessions,
+            clock,
+            Verified(clock, stale),
+            derived.subjects,
+        ),
         derived.pseudonym,
     )
-
-
-async def _settled(task: asyncio.Task[None]) -> None:
-    """Wait for a task whose result nobody needs any more; its error was met where it mattered."""
-    await asyncio.wait((task,))

@@ -25,7 +25,7 @@ def telling_routes(
         opening=database.opening,
         opinions=database.feedback,
         stands=archive.auditing.lookup.prover.standing,
-        cursors=Cursors(derived.cursor),
+        cursors=Cursors(derived.cursors),
         note=desk.note,
         clock=desk.clock,
         lines=Lines(settings.logs.sample_rate, settings.logs.query),

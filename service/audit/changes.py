@@ -1,6 +1,6 @@
 """The event of settings that were changed while the service ran.
 
-Refuses a secret: none is among what may change.
+Refuses a secret: of those that may change its mask stands there.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The events of what lets people in: an API key made or revoked, sessions ended.
+"""The events of what lets people in: an API key made, rotated or revoked, sessions and tokens ended.
 
 Refuses a key's text, and to name whom it is for: their pseudonym stands there, as in traces.
 """
@@ -11,6 +11,8 @@ from service.audit.row import AuditRow
 
 KEY, MADE, REVOKED = "API_KEY", "MADE", "REVOKED"
 SESSION, ENDED = "SESSION", "ENDED"
+TOKEN = "TOKEN"  # noqa: S105 - what an event is about
+ROTATED = "ROTATED"
 
 
 def made(
@@ -24,6 +26,25 @@ def made(
 def revoked(doer: Doer, key_id: str) -> AuditRow:
     """The event of a key that holds no longer."""
     return deed(doer, KEY, REVOKED, key_id, {})
+
+
+def rotated(doer: Doer, key_id: str, replaces: str, until: str, span: str | None) -> AuditRow:
+    """The event of a key that takes another's place, which holds until then (at most) beside it."""
+    facts = {"replaces": replaces, "replacedUntil": until, "expires": span}
+    return deed(doer, KEY, ROTATED, key_id, facts)
+
+
+def token_revoked(doer: Doer, name: str) -> AuditRow:
+    """The event of one session or token that holds no longer, by its name."""
+    return deed(doer, TOKEN, REVOKED, name, {})
+
+
+def all_revoked(
+    doer: Doer, pseudonym: str, before: str, sessions: Sequence[str], keys: Sequence[str]
+) -> AuditRow:
+    """The event of all that somebody was issued before then; sessions that were known, and keys, by id."""
+    facts = {"subject": pseudonym, "before": before, "sessions": list(sessions), "keys": list(keys)}
+    return deed(doer, TOKEN, REVOKED, pseudonym, facts)
 
 
 def ended(doer: Doer, pseudonym: str, sessions: Sequence[str]) -> AuditRow:

@@ -25,6 +25,12 @@ class Doer(Struct, frozen=True, kw_only=True):
     trace_id: str | None
     at: int
     system_user: str | None = None
+    tenant: str | None = None
+
+    @property
+    def within(self) -> str | None:
+        """In which tenant it is done: the caller's own, or the one that a command was given."""
+        return self.caller.tenant if self.caller else self.tenant
 
 
 def row_of(doer: Doer, entity: str, action: str, about: str, facts: Mapping[str, Any]) -> AuditRow:
@@ -35,7 +41,7 @@ def row_of(doer: Doer, entity: str, action: str, about: str, facts: Mapping[str,
         entity_type=entity,
         entity_id=about,
         action=action,
-        actor_id=caller.user_id if caller else None,
+        actor_id=caller.person if caller else None,
         role=caller.role if caller else None,
         trace_id=doer.trace_id,
         request_id=doer.request_id,
@@ -45,10 +51,11 @@ def row_of(doer: Doer, entity: str, action: str, about: str, facts: Mapping[str,
 
 
 def _told(doer: Doer) -> Mapping[str, Any]:
-    caller = doer.caller
+    caller, tenant = doer.caller, doer.within
     return {
         "role": caller.role if caller else None,
         "credentialId": caller.credential_id if caller else None,
+        **({"tenant": tenant} if tenant else {}),
         "systemUser": doer.system_user,
         "traceId": doer.trace_id,
         "requestId": doer.request_id,

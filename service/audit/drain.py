@@ -110,13 +110,12 @@ class Drain:
         Raises:
             DatabaseError, JournalError: not all of it; it is still there.
         """
-        for key in keys:
-            estates = adopt(folder, key, log_id, skip=self._strange)
-            try:
-                while estate := await asyncio.to_thread(next, estates, None):
-                    await self._inherit(estate)
-            finally:
-                await asyncio.to_thread(_close, estates)
+        estates = adopt(folder, keys, log_id, skip=self._strange)
+        try:
+            while estate := await asyncio.to_thread(next, estates, None):
+                await self._inherit(estate)
+        finally:
+            await asyncio.to_thread(_close, estates)
 
     def _count(self, rows: Sequence[AuditRow], settled: Settled) -> None:
         self._ledger.commit(len(rows) - settled.aside - settled.lost)

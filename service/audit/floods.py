@@ -41,7 +41,7 @@ class Floods:
         if record.outcome is not Outcome.REFUSED or record.failure is None:
             return None
         caller = record.opening.caller
-        key = caller.user_id if caller else None, record.failure.code.value
+        key = caller.person if caller else None, record.failure.code.value
         window = self._windows.setdefault(key, Window(now))
         window.number += 1
         if not window.shared:

@@ -63,7 +63,7 @@ def row_of(record: TurnRecord) -> AuditRow:
         entity_type=ENTITY,
         entity_id=opening.turn_id,
         action=REFUSED if record.outcome == "refused" else ANSWERED,
-        actor_id=opening.caller.user_id if opening.caller else None,
+        actor_id=opening.caller.person if opening.caller else None,
         role=opening.caller.role if opening.caller else None,
         outcome=record.outcome.value,
         category=failure.category.value if failure else None,

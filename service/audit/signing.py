@@ -16,12 +16,19 @@ PREFIX = "parley/"
 """What the name of every log of ours begins with; its id follows."""
 
 
-class LogKey(Struct, frozen=True):
-    """Signs for one log, which `origin` names; `earlier` keys of the installation may have signed before."""
+class LogKey(Struct):
+    """Signs for one log, which `origin` names; `earlier` keys of the installation may have signed before.
+
+    Whoever holds it has the keys that hold now: see `become`.
+    """
 
     origin: str
     signer: Signer
     earlier: tuple[keys.PublicKey, ...] = ()
+
+    def become(self, other: "LogKey") -> None:
+        """Sign as another key of this log does from now on, and know what it knows."""
+        self.earlier, self.signer = other.earlier, other.signer
 
     @property
     def public(self) -> keys.PublicKey:

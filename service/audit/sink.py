@@ -132,6 +132,11 @@ class AuditSink:
         except TimeoutError:
             log.say(names.JOURNAL_UNSAFE, WARNING, error="The disk did not answer in time.")
 
+    def rotate(self) -> None:
+        """Seal the journal with what is now the first of its keys; the others unseal what waits."""
+        if self.equipment and self.book.journal:
+            self.book.journal.rotate(self.equipment.keys[0])
+
     async def ended(self) -> None:
         """The same before an answer's end is told, where the settings ask for it."""
         if self._settings.durability == "strict":

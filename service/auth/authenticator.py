@@ -11,9 +11,9 @@ from msgspec import UNSET, Struct, structs
 from service.auth.credentials import NEEDED, Credentials, bearer, session_cookie
 from service.auth.keys import PREFIX, KeyDoor
 from service.auth.permissions import CONTENT_SCOPE
-from service.auth.sessions import KID, Sessions
+from service.auth.sessions import KID, MICROSECONDS, Going, Sessions, names_of
 from service.auth.site import refuse_other_sites
-from service.auth.tokens import Claims, TokenDoor, header_of
+from service.auth.tokens import LEEWAY, Claims, TokenDoor, header_of
 from service.errors import Unauthenticated
 from telemetry.record import Caller
 
@@ -59,10 +59,19 @@ class Authenticator:
             return await self._keys.identify(token)
         return self._caller(await self._going_on(await self._issued(token, self._tokens)))
 
+    @property
+    def used(self) -> dict[str, int]:
+        """When each API key was last let in, by its id, since somebody took that away; microseconds."""
+        return self._keys.used
+
     def forget(self, user_id: str) -> None:
         """A user was erased, with keys and sessions: none lets anybody in while nobody can look."""
         self._keys.forget(user_id)
         self.sessions.forget(user_id)
+
+    def rotated(self) -> None:
+        """The installation's root secret is another now."""
+        self._keys.rotated()
 
     def drop_key(self, key_id: str) -> None:
         """A key was revoked: it lets nobody in while nobody can look."""
@@ -89,7 +98,10 @@ class Authenticator:
         return await self._going_on(read)
 
     async def _going_on(self, read: Read) -> Read:
-        stale = await self.sessions.refuse_ended(read.token_id, read.claims.sub)
+        claims = read.claims
+        known = names_of(read.token_id, None if claims.jti is UNSET else claims.jti, claims.tenant or None)
+        going = Going(names=known, person=claims.person, issued=_issued(read))
+        stale = await self.sessions.refuse_ended(going)
         return structs.replace(read, stale=stale)
 
     async def _own(self, token: str) -> Read:
@@ -100,17 +112,23 @@ class Authenticator:
         return Read(await door.read(token), _id(token), "jwt")
 
     def _caller(self, read: Read) -> Caller:
-        user_id = read.claims.sub
+        claims = read.claims
         return Caller(
-            user_id=user_id,
-            role=read.claims.role,
+            user_id=claims.sub,
+            role=claims.role,
             method=read.method,
             credential_id=read.token_id,
-            pseudonym=self._pseudonym(user_id),
-            scopes=tuple(word for word in read.claims.scope.split() if word == CONTENT_SCOPE),
-            tenant=None if read.claims.tenant is UNSET else read.claims.tenant,
+            pseudonym=self._pseudonym(claims.person),
+            scopes=tuple(word for word in claims.scope.split() if word == CONTENT_SCOPE),
+            tenant=claims.tenant or None,
             stale=read.stale,
         )
+
+
+def _issued(read: Read) -> int:
+    """When it was issued, at the earliest: another issuer's clock may be ahead of ours."""
+    at, ahead = read.claims.iat, LEEWAY if read.method == "jwt" else 0
+    return 0 if at is UNSET else (int(at) - ahead) * MICROSECONDS
 
 
 def _id(token: str) -> str:

@@ -12,7 +12,7 @@ from service.errors import Unauthenticated
 SESSION = "session"
 """The cookie's name."""
 
-USER_NAME = r"[^\s\x00-\x1f\x7f\ud800-\udfff]{1,128}"
+USER_NAME = r"[^\s\x00-\x1f\x7f\x85\ud800-\udfff]{1,128}"
 """What a user may be called, wherever the name comes from."""
 
 NEEDED = "A credential is required: Authorization: Bearer <API key or token>, or the session cookie."

@@ -27,6 +27,10 @@ def micros_of(span: str) -> int:
     return int(span[:-1]) * UNITS[span[-1]]
 
 
+OVERLAP = "24h"
+"""For how long a key holds on beside the one that takes its place, unless somebody says otherwise."""
+
+
 def status_of(key: Held, now: int) -> Literal["active", "expired", "revoked"]:
     """How a key stands; `now` is microseconds since 1970 (UTC)."""
     if key.revoked_at is not None:

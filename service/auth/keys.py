@@ -7,13 +7,15 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from msgspec import Struct
 
 from service.auth.verified import Verified
 from service.errors import DatabaseError, Unauthenticated
+from telemetry.person import parted
 from telemetry.record import Caller
 
 PREFIX = "parley_"
@@ -21,6 +23,9 @@ FORM = re.compile(rf"{PREFIX}(?P<id>[0-9a-f]{{16}})_[0-9a-f]{{64}}")
 REASON = "The API key is unknown, expired or revoked."
 NOBODY = "0" * 64
 """What an unknown key is compared with."""
+
+CAPACITY = 1_000
+"""Callers that are remembered by their keys."""
 
 Clock = Callable[[], int]
 """Microseconds since 1970 (UTC)."""
@@ -32,17 +37,17 @@ class Held(Protocol):
     @property
     def id(self) -> str: ...  # noqa: D102 - named by the key's table
     @property
-    def user_id(self) -> str: ...  # noqa: D102
+    def user_id(self) -> str: ...  # noqa: D102 - as above
     @property
-    def role(self) -> str: ...  # noqa: D102
+    def role(self) -> str: ...  # noqa: D102 - as above
     @property
-    def scopes(self) -> tuple[str, ...]: ...  # noqa: D102
+    def scopes(self) -> tuple[str, ...]: ...  # noqa: D102 - as above
     @property
-    def digest(self) -> str: ...  # noqa: D102
+    def digest(self) -> str: ...  # noqa: D102 - as above
     @property
-    def expires_at(self) -> int | None: ...  # noqa: D102
+    def expires_at(self) -> int | None: ...  # noqa: D102 - as above
     @property
-    def revoked_at(self) -> int | None: ...  # noqa: D102
+    def revoked_at(self) -> int | None: ...  # noqa: D102 - as above
 
 
 class Keys(Protocol):
@@ -75,22 +80,37 @@ def id_for(wish: str, pepper: bytes) -> str:
 
 def digest_of(key: str, pepper: bytes) -> str:
     """What is kept of a key: HMAC-SHA256, 64 hex characters."""
-    return hmac.new(pepper, key.encode(), hashlib.sha256).hexdigest()
+    keyed = _keyed(pepper).copy()
+    keyed.update(key.encode())
+    return keyed.hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _keyed(pepper: bytes) -> "hmac.HMAC":
+    """The same of nothing yet; `hmac.digest` would hand the interpreter to another thread."""
+    return hmac.new(pepper, digestmod=hashlib.sha256)
 
 
 class KeyDoor:
-    """Lets callers in by their API key; by what was `verified` before, while nobody can look."""
+    """Lets callers in by their API key; by what was `verified` before, while nobody can look.
+
+    A key that was made under any of the `peppers` holds; they may change while it is open. `used` has when
+    each key was last let in since somebody took that away.
+    """
 
     def __init__(
         self,
         keys: Keys,
-        pepper: bytes,
+        peppers: Sequence[bytes],
         pseudonym: Callable[[str], str],
         clock: Clock,
         verified: Verified[Held] | None = None,
     ) -> None:
-        self._keys, self._pepper, self._pseudonym, self._clock = keys, pepper, pseudonym, clock
+        self._keys, self._pseudonym, self._clock = keys, pseudonym, clock
+        self._peppers = peppers
+        self.used: dict[str, int] = {}
         self._verified: Verified[Held] = verified or Verified(clock)
+        self._callers: dict[str, tuple[Held, Caller]] = {}
 
     async def identify(self, key: str) -> Caller:
         """Name the caller by the key.
@@ -99,19 +119,27 @@ class KeyDoor:
             Unauthenticated: it does not hold.
             DatabaseError: nobody could look, and nobody has lately.
         """
-        found, digest = FORM.fullmatch(key), digest_of(key, self._pepper)
+        found = FORM.fullmatch(key)
+        digest, *others = (digest_of(key, pepper) for pepper in self._peppers)
         held, stale = await self._look(found["id"], digest) if found else (None, False)
-        right = hmac.compare_digest(digest, held.digest if held else NOBODY)
+        kept = held.digest if held else NOBODY
+        right = sum(hmac.compare_digest(each, kept) for each in (digest, *others))  # all, whichever it is
         if not (held and right and self._lives(held)):
             self._verified.drop(digest)
             raise Unauthenticated(REASON)
         if not stale:
             self._verified.note(digest, held)
-        return self._caller(held, stale=stale)
+        self.used[held.id] = self._clock()
+        return self._named(held, stale=True) if stale else self._caller(held)
 
     def forget(self, user_id: str) -> None:
         """The keys of a user are gone: let none of them in while nobody can look."""
+        self._callers.clear()
         self._verified.drop_all(lambda held: held.user_id == user_id)
+
+    def rotated(self) -> None:
+        """Keys and pseudonyms are others now: nobody is called as before."""
+        self._callers.clear()
 
     def drop(self, key_id: str) -> None:
         """A key was revoked: let it in no more while nobody can look."""
@@ -126,14 +154,26 @@ class KeyDoor:
                 return held, True
             raise
 
-    def _caller(self, held: Held, *, stale: bool) -> Caller:
+    def _caller(self, held: Held) -> Caller:
+        """Who has that key, as it is kept just now: the same again as long as it is kept so."""
+        known, caller = self._callers.get(held.id, (None, None))
+        if caller is None or known != held:
+            if len(self._callers) >= CAPACITY:
+                self._callers.clear()
+            caller = self._named(held, stale=False)
+            self._callers[held.id] = held, caller
+        return caller
+
+    def _named(self, held: Held, *, stale: bool) -> Caller:
+        tenant, user_id = parted(held.user_id)
         return Caller(
-            user_id=held.user_id,
+            user_id=user_id,
             role=held.role,
             method="api_key",
             credential_id=held.id,
             pseudonym=self._pseudonym(held.user_id),
             scopes=tuple(held.scopes),
+            tenant=tenant,
             stale=stale,
         )
 

@@ -7,7 +7,8 @@ import hashlib
 import hmac
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct
@@ -54,10 +55,10 @@ class Answer(Struct, frozen=True):
 
 
 class Drawer:
-    """Where they are kept: with the browsers, under a key of ours."""
+    """Where they are kept: with the browsers, under the first of our keys; any of them opens one."""
 
-    def __init__(self, key: bytes, clock: Clock) -> None:
-        self._key, self._clock = key, clock
+    def __init__(self, keys: Sequence[bytes], clock: Clock) -> None:
+        self._keys, self._clock = keys, clock
 
     def begin(self, to: str) -> Pending:
         """One that is new in every part."""
@@ -68,7 +69,7 @@ class Drawer:
     def seal(self, pending: Pending) -> str:
         """As a cookie's value."""
         text = msgspec.json.encode(pending).decode()
-        return urlsafe_b64encode(seal_text(self._key, PURPOSE, text)).decode().rstrip("=")
+        return urlsafe_b64encode(seal_text(self._keys[0], PURPOSE, text)).decode().rstrip("=")
 
     def open(self, cookie: str, state: str) -> Pending:
         """The one that this state belongs to.
@@ -89,4 +90,8 @@ class Drawer:
         if len(cookie) > LONGEST or not cookie.isascii():
             raise ValueError("no cookie of ours")
         sealed = urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4))
-        return open_text(self._key, PURPOSE, sealed)
+        *others, last = self._keys
+        for key in others:
+            with suppress(ContentUnreadable):
+                return open_text(key, PURPOSE, sealed)
+        return open_text(last, PURPOSE, sealed)

@@ -12,10 +12,12 @@ from msgspec import Struct
 from config.settings import ROLE_NAME
 from service.auth.credentials import USER_NAME
 from service.errors import Forbidden
+from telemetry.person import person_of
 
 EMAIL, VERIFIED = "email", "email_verified"
 NAMELESS = "The sign-in provider does not say who you are in a way that counts here."
 ROLELESS = "The sign-in provider gives you no role that counts here. Ask your administrator for one."
+TENANTLESS = "The sign-in provider does not say which tenant you belong to."
 
 
 class Person(Struct, frozen=True):
@@ -23,14 +25,24 @@ class Person(Struct, frozen=True):
 
     user_id: str
     role: str
+    tenant: str | None = None
+
+    @property
+    def person(self) -> str:
+        """The user within the tenant."""
+        return person_of(self.user_id, self.tenant)
 
 
 class Roles(Struct, frozen=True):
-    """How claims are read: the user's, the role's, and which value of that is which role (None: itself)."""
+    """How claims are read: the user's, the role's, and which value of that is which role (None: itself).
+
+    Where `tenant_claim` is given, whoever has none such is not let in.
+    """
 
     user_claim: str
     role_claim: str
     table: Mapping[str, str] | None
+    tenant_claim: str | None = None
 
     def person(self, claims: Mapping[str, Any]) -> Person:
         """Who it is.
@@ -42,7 +54,15 @@ class Roles(Struct, frozen=True):
         verified = self.user_claim != EMAIL or claims.get(VERIFIED) is True
         if not verified or not isinstance(user, str) or not re.fullmatch(USER_NAME, user):
             raise Forbidden(NAMELESS)
-        return Person(user, self._role(_words(_within(claims, self.role_claim))))
+        return Person(user, self._role(_words(_within(claims, self.role_claim))), self._tenant(claims))
+
+    def _tenant(self, claims: Mapping[str, Any]) -> str | None:
+        if self.tenant_claim is None:
+            return None
+        tenant = _within(claims, self.tenant_claim)
+        if not isinstance(tenant, str) or not re.fullmatch(USER_NAME, tenant):
+            raise Forbidden(TENANTLESS)
+        return tenant
 
     def _role(self, words: frozenset[str]) -> str:
         if self.table is None:

@@ -27,7 +27,7 @@ Clock = Callable[[], int]
 Spend = Callable[[str, int, int], Awaitable[bool]]
 """Notes an id as spent until a moment, now; False where it was. Microseconds since 1970 (UTC)."""
 Begin = Callable[[str, str, str], Awaitable[str]]
-"""User, role and method -> the token of a session that begins; raises DatabaseError."""
+"""Person, role and method -> the token of a session that begins; raises DatabaseError."""
 
 
 class SignIn:
@@ -66,7 +66,7 @@ class SignIn:
         if answer.error or not answer.code:
             _refused(answer.error)
         person = await self._person(provider, answer.code, pending, now // 1_000_000)
-        return await self._begin(person.user_id, person.role, "oidc"), pending.to
+        return await self._begin(person.person, person.role, "oidc"), pending.to
 
     async def _person(self, provider: Provider, code: str, pending: Pending, now: int) -> Person:
         granted = await self._redeemed(provider, code, pending.verifier)

@@ -16,6 +16,7 @@ from config.settings import ROLE_NAME, Algorithm
 from service.auth.credentials import USER_NAME
 from service.auth.json_object import read_object
 from service.errors import Unauthenticated
+from telemetry.person import person_of
 
 LONGEST = 16_384
 """Characters of a whole token."""
@@ -36,7 +37,7 @@ Second = Annotated[float, Meta(ge=0, le=253_402_300_799)]
 
 
 class Claims(Struct, frozen=True, kw_only=True):
-    """What a token says; `scope` is words between blanks, `tenant` whose limit the user shares."""
+    """What a token says; `scope` is words between blanks, `tenant` the one that the user belongs to."""
 
     iss: str
     aud: str | tuple[str, ...]
@@ -48,6 +49,11 @@ class Claims(Struct, frozen=True, kw_only=True):
     jti: str | UnsetType = UNSET
     scope: str = ""
     tenant: Annotated[str, Meta(pattern=rf"^{USER_NAME}\Z")] | UnsetType = UNSET
+
+    @property
+    def person(self) -> str:
+        """The user within the tenant."""
+        return person_of(self.sub, self.tenant or None)
 
 
 class Issuer(Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""What the asking commands share: options made of a route's parameters, and a database to ask.
+"""What the asking commands share: a database to ask, by what a route takes.
 
 Refuses what the route refuses, by the same words.
 """
@@ -6,39 +6,29 @@ Refuses what the route refuses, by the same words.
 import argparse
 import asyncio
 import getpass
-import re
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
-import msgspec
 from msgspec import Struct, structs
 
 from config.settings import Settings
 from service.audit.access import Access, Look, row_of
 from service.audit.deed import Doer
 from service.cli import state
+from service.cli.options import add_json, add_parameter
+from service.cli.terminal import encoded
 from service.errors import DatabaseError
 from service.store.database import Database, open_database
 from service.store.filters import Filters, said
 from service.store.probe import file_of
+from service.store.tenancy import EVERYBODY, Whose
 from service.web.parameters import take
 from telemetry import ids
 from telemetry.recorder import microseconds
 
 Query = TypeVar("Query", bound=Struct)
-
-HELP = {
-    "from": "a date or a time of ISO 8601; belongs to the span",
-    "to": "the same; does not belong to it",
-    "q": "words of the query",
-    "entityType": "AGENT_QUERY, AUDIT_ACCESS and so on, or all",
-    "limit": "at most so many (1 to 200)",
-    "cursor": "go on after a page: its nextCursor",
-    "groupBy": "user, role, model, tool or day",
-    "format": "jsonl or csv",
-}
 
 
 class Desk(Struct, frozen=True):
@@ -52,31 +42,17 @@ class Desk(Struct, frozen=True):
 Work = Callable[[Desk], Awaitable[int]]
 
 
-def verb(
-    verbs: Any, name: str, said: str, work: Work, kind: type[Struct], *, makes_database: bool = False
-) -> argparse.ArgumentParser:
-    """Add a command that asks the database by the parameters of a route; most need one that is there."""
-    parser: argparse.ArgumentParser = verbs.add_parser(name, help=said, description=said)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+def ask(parser: argparse.ArgumentParser, work: Work, kind: type[Struct], *, makes: bool = False) -> None:
+    """Have a command ask the database by the parameters of a route; most need one that is there."""
+    add_json(parser)
     for each in structs.fields(kind):
-        name = each.encode_name
-        parser.add_argument(option(name), dest=name, type=text, help=HELP.get(name))
-    parser.set_defaults(run=partial(_run, work), makes_database=makes_database)
-    return parser
+        add_parameter(parser, each.encode_name)
+    parser.set_defaults(run=partial(run, work, makes=makes))
 
 
-def text(given: str) -> str:
-    """An argument in UTF-8; any other comes as surrogates, which neither a database nor a terminal takes."""
-    try:
-        given.encode()
-    except UnicodeEncodeError as error:
-        raise argparse.ArgumentTypeError("not UTF-8") from error
-    return given
-
-
-def option(name: str) -> str:
-    """The option of a parameter: `traceId` is `--trace-id`."""
-    return "--" + re.sub("[A-Z]", lambda found: f"-{found[0].lower()}", name)
+def whose(desk: Desk) -> Whose:
+    """Whom a command that reads is about: the tenant that it was given, else everybody."""
+    return getattr(desk.given, "tenant", None) or EVERYBODY
 
 
 def asked(kind: type[Query], given: argparse.Namespace) -> Query:
@@ -95,12 +71,13 @@ async def note(desk: Desk, look: Look, route: str, read: str | Filters) -> None:
     if not desk.settings.audit.enabled:
         return
     filters = read if isinstance(read, Filters) else None
+    questions = desk.database.questions_of(whose(desk))
     request_id = ids.uuid7()
     access = Access(
         look=look,
         route=route,
         entity_id=read if isinstance(read, str) else request_id,
-        filters=said(await desk.database.questions.unnamed(filters)) if filters else {},
+        filters=said(await questions.unnamed(filters)) if filters else {},
         caller=None,
         request_id=request_id,
         trace_id=None,
@@ -111,32 +88,32 @@ async def note(desk: Desk, look: Look, route: str, read: str | Filters) -> None:
     await desk.database.audit.append([row_of(access)])
 
 
-def doer() -> Doer:
-    """Who uses the command line, and that it is now."""
+def doer(tenant: str | None = None) -> Doer:
+    """Who uses the command line, in which tenant, and that it is now."""
     return Doer(
-        caller=None, request_id=ids.uuid7(), trace_id=None, at=microseconds(), system_user=_system_user()
+        caller=None,
+        request_id=ids.uuid7(),
+        trace_id=None,
+        at=microseconds(),
+        system_user=_system_user(),
+        tenant=tenant,
     )
 
 
 def show(desk: Desk, data: Any, words: Callable[[], str]) -> None:
     """Print JSON where it is asked for, else words."""
-    sys.stdout.write((msgspec.json.encode(data).decode() if desk.given.json else words()) + "\n")
+    sys.stdout.write((encoded(data) if desk.given.json else words()) + "\n")
 
 
-def plain(value: object) -> str:
-    """A value for a terminal: nothing in it moves a cursor."""
-    text = "-" if value is None else str(value)
-    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
+def run(work: Work, given: argparse.Namespace, *, makes: bool = False) -> int:
+    """Do the work with the database; `makes` allows that none is there yet."""
+    return asyncio.run(_with_database(work, given, makes=makes))
 
 
-def _run(work: Work, given: argparse.Namespace) -> int:
-    return asyncio.run(_with_database(work, given))
-
-
-async def _with_database(work: Work, given: argparse.Namespace) -> int:
+async def _with_database(work: Work, given: argparse.Namespace, *, makes: bool) -> int:
     settings = state.settings()
     path = file_of(settings.database_url)
-    if path and not path.exists() and not given.makes_database:
+    if path and not path.exists() and not makes:
         raise DatabaseError(
             f"There is no database at {path} yet; `parley serve` or `parley migrate` makes it."
         )

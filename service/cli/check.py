@@ -11,9 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from config import Loaded, SettingsError, load
@@ -23,6 +21,8 @@ from service.agent.upstream.provided import provider
 from service.audit.journal import volume
 from service.audit.signing import configured_signer
 from service.cli import reach
+from service.cli.options import add_json
+from service.cli.terminal import encoded
 from service.errors import DatabaseError, JournalError
 from service.store.probe import file_of, probe
 from service.tools.installed import UnusableTool
@@ -51,11 +51,9 @@ Look = Callable[[], str]
 """Looks at a part and says what it saw; raises what `looked` knows. Blocks, on a thread of its own."""
 
 
-def add(commands: Any) -> None:
-    """Add the command's parser."""
-    said = "say whether the service could start and reach what it needs"
-    parser = commands.add_parser("check", help=said, description=said)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -175,7 +173,7 @@ def _reached(url: str, ask: Callable[[str], None]) -> str:
 
 
 def _show(given: argparse.Namespace, found: list[Finding]) -> None:
-    lines = [msgspec.json.encode(found).decode()] if given.json else _lines(found)
+    lines = [encoded(found)] if given.json else _lines(found)
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 

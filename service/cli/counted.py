@@ -13,6 +13,7 @@ from service.cli.asking import Desk
 from service.limits.demand import Demand, Standing
 from service.limits.rules import MARGIN_MS, Rules
 from service.limits.store import Store, StoreAway
+from telemetry.person import person_of
 from telemetry.record import Caller
 
 MEMORY = "memory://"
@@ -32,8 +33,9 @@ def kind_of(limits: Limits) -> str:
 
 
 async def caller_of(desk: Desk, user: str) -> Caller | None:
-    """A user in the role and tenant they had last; None for somebody nobody has seen."""
-    return await desk.database.seen_last(user, state.derived(desk.settings).pseudonym(user))
+    """A user of the tenant that was given in the role they had last; None for somebody nobody has seen."""
+    person = person_of(user, desk.given.tenant)
+    return await desk.database.seen_last(person, state.derived(desk.settings).pseudonym(person))
 
 
 async def standings(settings: Settings, demand: Demand) -> Sequence[Standing] | None:

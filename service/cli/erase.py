@@ -16,32 +16,50 @@ from msgspec import structs
 from service.audit import erasure
 from service.audit.deed import Doer
 from service.cli import asking
-from service.cli.asking import Desk, plain
+from service.cli.asking import Desk
+from service.cli.options import add_tenant, text
+from service.cli.terminal import plain
 from service.errors import Conflict, NotFound
 from service.store.erasure import Forgotten
 from service.web.parameters import Nothing
+from telemetry.person import parted, person_of, told_of
 from telemetry.timestamp import timestamp
 
 KEPT = "Events, sums and hashes stay. Names in backups and in other systems are not touched."
 
 
-def add(verbs: Any) -> None:
-    """Add the verbs' parsers."""
-    erase = asking.verb(
-        verbs, "erase", "forget people: names, texts, conversations, API keys", _erase, Nothing
-    )
-    erase.add_argument(
-        "--subject", action="append", default=[], type=asking.text, help="whom; may be repeated"
-    )
-    erase.add_argument("--subjects-from", type=Path, help="a file with one name a line")
-    erase.add_argument("--yes", action="store_true", help="do not ask, on a terminal either")
-    asking.verb(verbs, "scrub", "clear the database's files of what was erased", _scrub, Nothing)
-    hold = asking.verb(verbs, "hold", "place a legal hold: nothing of this user's goes", _hold, Nothing)
-    hold.add_argument("--subject", required=True, type=asking.text, help="on whom")
-    hold.add_argument("--reason", required=True, type=asking.text, help="why; told to whoever is refused")
-    release = asking.verb(verbs, "release", "end a legal hold", _release, Nothing)
-    release.add_argument("--subject", required=True, type=asking.text, help="of whom")
-    asking.verb(verbs, "holds", "list the legal holds", _holds, Nothing)
+def add_erase(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    asking.ask(parser, _erase, Nothing)
+    add_tenant(parser, "the tenant that they belong to")
+    parser.add_argument("--subject", action="append", default=[], type=text, help="whom; may be repeated")
+    parser.add_argument("--subjects-from", type=Path, help="a file with one name a line")
+    parser.add_argument("--yes", action="store_true", help="do not ask, on a terminal either")
+
+
+def add_scrub(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    asking.ask(parser, _scrub, Nothing)
+
+
+def add_hold(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    asking.ask(parser, _hold, Nothing)
+    add_tenant(parser, "the tenant that they belong to")
+    parser.add_argument("--subject", required=True, type=text, help="on whom")
+    parser.add_argument("--reason", required=True, type=text, help="why; told to whoever is refused")
+
+
+def add_release(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    asking.ask(parser, _release, Nothing)
+    add_tenant(parser, "the tenant that they belong to")
+    parser.add_argument("--subject", required=True, type=text, help="of whom")
+
+
+def add_holds(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    asking.ask(parser, _holds, Nothing)
 
 
 async def _erase(desk: Desk) -> int:
@@ -57,9 +75,9 @@ async def _erase(desk: Desk) -> int:
 
 
 async def _erased(desk: Desk, user: str) -> dict[str, Any]:
-    doer = asking.doer()
+    doer = asking.doer(desk.given.tenant)
     try:
-        done = await desk.database.erasures.erase(user, partial(_row, doer), doer.at)
+        done = await desk.database.erasures.erase(person_of(user, doer.tenant), partial(_row, doer), doer.at)
     except (NotFound, Conflict) as error:
         return {"subject": user, "erased": False, "why": error.detail}
     return {"subject": user, "erased": True, **msgspec.to_builtins(done)}
@@ -109,10 +127,10 @@ async def _scrub(desk: Desk) -> int:
 
 
 async def _hold(desk: Desk) -> int:
-    given, doer = desk.given, asking.doer()
+    given, doer = desk.given, asking.doer(desk.given.tenant)
     try:
         subject_id = await desk.database.holds.place(
-            given.subject, given.reason, partial(erasure.placed, doer), doer.at
+            person_of(given.subject, given.tenant), given.reason, partial(erasure.placed, doer), doer.at
         )
     except Conflict as error:
         return _complain(error.detail, 1)
@@ -120,10 +138,10 @@ async def _hold(desk: Desk) -> int:
 
 
 async def _release(desk: Desk) -> int:
-    given, doer = desk.given, asking.doer()
+    given, doer = desk.given, asking.doer(desk.given.tenant)
     try:
         subject_id = await desk.database.holds.release(
-            given.subject, partial(erasure.released, doer), doer.at
+            person_of(given.subject, given.tenant), partial(erasure.released, doer), doer.at
         )
     except NotFound as error:
         return _complain(error.detail, 1)
@@ -137,13 +155,21 @@ def _held(desk: Desk, subject_id: str, words: str) -> int:
 
 
 async def _holds(desk: Desk) -> int:
+    holds = await desk.database.holds.list()
     told = [
-        {"subject": each.user_id, "reason": each.reason, "placedAt": timestamp(each.placed_at)}
-        for each in await desk.database.holds.list()
+        {**_named(each.user_id), "reason": each.reason, "placedAt": timestamp(each.placed_at)}
+        for each in holds
     ]
-    lines = [f"{each['placedAt']}  {plain(each['subject'])}  {plain(each['reason'])}" for each in told]
+    lines = [
+        f"{timestamp(each.placed_at)}  {plain(told_of(each.user_id))}  {plain(each.reason)}" for each in holds
+    ]
     asking.show(desk, told, lambda: "\n".join(lines) or "no holds")
     return 0
+
+
+def _named(person: str) -> dict[str, str]:
+    tenant, user = parted(person)
+    return {"subject": user, "tenant": tenant} if tenant else {"subject": user}
 
 
 def _complain(said: str, status: int) -> int:

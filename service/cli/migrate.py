@@ -9,16 +9,15 @@ import sys
 from typing import Any
 
 from config.settings import Settings
-from service.cli import asking, state
+from service.cli import state
+from service.cli.options import text
 from service.store.database import open_database
 from service.store.postgres.roles import grant_roles
 
 
-def add(commands: Any) -> None:
-    """Add the command's parser."""
-    said = "bring the database to this version's form"
-    parser = commands.add_parser("migrate", help=said, description=said)
-    role = {"type": asking.text, "metavar": "NAME"}
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    role: dict[str, Any] = {"type": text, "metavar": "NAME"}
     parser.add_argument("--app-role", help="give this PostgreSQL role what `serve` needs, no more", **role)
     parser.add_argument("--eraser-role", help="give this one what erasing and retention need", **role)
     parser.set_defaults(run=run)

@@ -3,6 +3,7 @@
 Refuses to change it unseen: what it corrects is an event of its own.
 """
 
+import argparse
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -13,17 +14,17 @@ from service.audit.deed import Doer
 from service.audit.rebuilt import rebuilt
 from service.audit.retention import cutoff_of
 from service.cli import asking
-from service.cli.asking import Desk, plain
+from service.cli.asking import Desk
+from service.cli.terminal import plain
 from service.web.parameters import Nothing
 from telemetry.recorder import microseconds
 
 MILLION = 1_000_000
 
 
-def add(verbs: Any) -> None:
-    """Add the verb's parser."""
-    said = "make the budgets of this and the last day and month fit the audit's events"
-    parser = asking.verb(verbs, "rebuild", said, _rebuild, Nothing)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    asking.ask(parser, _rebuild, Nothing)
     parser.add_argument("--dry-run", action="store_true", help="only say what does not fit; then exit 1")
 
 

@@ -3,12 +3,14 @@
 Refuses a user nobody has seen.
 """
 
+import argparse
 import sys
-from typing import Any
 
 from service.audit import allowances
 from service.cli import asking, counted
-from service.cli.asking import Desk, plain
+from service.cli.asking import Desk
+from service.cli.options import add_tenant, text
+from service.cli.terminal import plain
 from service.limits.store import StoreAway
 from service.store.resets import Reset
 from service.web.parameters import Nothing
@@ -19,10 +21,11 @@ SOON = "every running service forgets what it counted within a second or two"
 DONE = "what was counted is forgotten"
 
 
-def add(verbs: Any) -> None:
-    """Add the verb's parser."""
-    parser = asking.verb(verbs, "reset", "let a user's limits begin anew", _reset, Nothing)
-    parser.add_argument("user", type=asking.text, help="whose")
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    asking.ask(parser, _reset, Nothing)
+    parser.add_argument("user", type=text, help="whose")
+    add_tenant(parser, "the tenant that the user belongs to")
 
 
 async def _reset(desk: Desk) -> int:
@@ -44,7 +47,7 @@ async def _reset(desk: Desk) -> int:
 
 async def _in_memory(desk: Desk, caller: Caller) -> None:
     """Tell the services, which look for it; and the audit, in one transaction."""
-    doer = asking.doer()
+    doer = asking.doer(caller.tenant)
     reset = Reset(id=ids.uuid7(), user_id=caller.user_id, role=caller.role, tenant=caller.tenant, at=doer.at)
     row = allowances.reset(doer, caller.pseudonym, caller.role)
     await desk.database.resets.tell(reset, row if desk.settings.audit.enabled else None)
@@ -54,5 +57,5 @@ async def _shared(desk: Desk, caller: Caller) -> None:
     demand = counted.rules_of(desk.settings).of_caller(caller)
     await counted.shared(desk.settings.limits, lambda store: store.reset(demand))
     if desk.settings.audit.enabled:
-        row = allowances.reset(asking.doer(), caller.pseudonym, caller.role)
+        row = allowances.reset(asking.doer(caller.tenant), caller.pseudonym, caller.role)
         await desk.database.audit.append([row])

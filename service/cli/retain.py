@@ -23,13 +23,16 @@ from telemetry.timestamp import timestamp
 MOST_DAYS, DIGITS = 36_500, 5
 
 
-def add(verbs: Any) -> None:
-    """Add the verbs' parsers."""
-    parser = asking.verb(verbs, "retain", "remove old events, leaving their hashes", _retain, Nothing)
+def add_retain(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    asking.ask(parser, _retain, Nothing)
     parser.add_argument("--days", type=_days, help="how old; AGENT_AUDIT_RETENTION_DAYS where not given")
     parser.add_argument("--dry-run", action="store_true", help="only count them")
-    said = "seal keys and texts under the new AGENT_SECRET_KEY"
-    asking.verb(verbs, "rotate-keys", said, _rotate, Nothing)
+
+
+def add_rotate(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    asking.ask(parser, _rotate, Nothing)
 
 
 async def _retain(desk: Desk) -> int:

@@ -5,6 +5,7 @@ Refuses to greet outside development: there it makes no key and tells none.
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -38,10 +39,9 @@ UNSHARED = (
 )
 
 
-def add(commands: Any) -> None:
-    """Add the command's parser."""
-    said = "run the service"
-    parser = commands.add_parser("serve", help=said, description=f"{said}; SIGHUP: read the settings again.")
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = f"{parser.description}; SIGHUP: read the settings again."
     parser.add_argument(
         "--workers", type=_count, default=1, metavar="N", help=f"processes, 1 to {MOST_WORKERS} (%(default)s)"
     )
@@ -52,6 +52,14 @@ def run(given: argparse.Namespace) -> int:
     """Serve, in one process or by several."""
     # held back until somebody hears it: else it would end a service that only starts
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    gc.disable()  # what is loaded now stays; collections begin when all is
+    try:
+        return _begin(given)
+    finally:
+        gc.enable()
+
+
+def _begin(given: argparse.Namespace) -> int:
     state.settle()
     read = partial(_read, given.workers)
     loaded = read()
@@ -86,11 +94,11 @@ def _share(workers: int, loaded: Loaded, read: "Read") -> int:
     log.start(settings)
     providers.choose_propagators()
     from service import server  # noqa: PLC0415 - costs a second that other commands need not spend
-    from service.agent.upstream import anthropic  # noqa: PLC0415 - as above
+    from service.agent.upstream import sdk  # noqa: PLC0415 - as above
     from service.app.reload import change  # noqa: PLC0415 - as above
 
     if settings.model.provider == PROVIDER:
-        anthropic.load()
+        sdk.load()
     held, root = [loaded], state.root(settings)
     listener = server.listen((settings.host, settings.port))
     address = server.address_of(listener)
@@ -103,7 +111,7 @@ def _share(workers: int, loaded: Loaded, read: "Read") -> int:
             return
 
     came = Foreman(workers, listener, lambda: _say(f"Ready: {address}"), reread).keep()
-    return came if isinstance(came, int) else _work(held[0], read, came, root)
+    return came if isinstance(came, int) else _work(held[0], read, came, held[0].settings.secret_key or root)
 
 
 def _work(loaded: Loaded, read: "Read", seat: Seat | None = None, root: Secret | None = None) -> int:
@@ -115,9 +123,10 @@ def _work(loaded: Loaded, read: "Read", seat: Seat | None = None, root: Secret |
         seat.count_ended()
         providers.hasten()  # it may not last until the next export, and the count is of those that did not
     from service.app.leaving import Leave  # noqa: PLC0415 - as the server
+    from service.server import loops  # noqa: PLC0415 - as the server
 
     leave = Leave(settings.shutdown_grace_ms / 1000)
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=loops.factory()) as runner:
         try:
             runner.run(_serve(loaded, root or state.root(settings), read, leave, seat))
             leave.settle()

@@ -6,16 +6,14 @@ Refuses to show a secret: its mask stands for it.
 import argparse
 import json
 import sys
-from typing import Any
 
 from config import load, table
+from service.cli.options import add_json
 
 
-def add(commands: Any) -> None:
-    """Add the command's parser."""
-    said = "print every setting, its value and where that came from"
-    parser = commands.add_parser("settings", help=said, description=said)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    add_json(parser)
     parser.set_defaults(run=run)
 
 

@@ -6,7 +6,6 @@ Refuses to listen anywhere but on the loopback.
 import argparse
 import asyncio
 import sys
-from typing import Any
 
 from service.simulator import COMBINING, MARKERS
 
@@ -15,17 +14,12 @@ DEFAULT_PORT = 3006
 MAX_PORT = 65_535
 
 
-def add(commands: Any) -> None:
-    """Add the command's parser; its help lists the markers."""
-    said = "run the model simulator alone, on a loopback port"
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes; its help lists the markers."""
     width = max(map(len, MARKERS)) + 2
     markers = "\n".join(f"  {name:{width}}{what}" for name, what in MARKERS.items())
-    parser = commands.add_parser(
-        "simulate",
-        help=said,
-        description=f"{said}.\n\n{MARKED}\n{markers}\n\n{COMBINING}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser.description = f"{parser.description}.\n\n{MARKED}\n{markers}\n\n{COMBINING}"
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="0 takes any free one (%(default)s)")
     parser.set_defaults(run=run)
 

@@ -3,24 +3,34 @@
 Refuses to open a journal: it is looked at from outside, whoever writes it.
 """
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from service.audit.journal.survey import survey
 from service.cli import asking
-from service.cli.asking import Desk, asked, plain
+from service.cli.asking import Desk, asked
+from service.cli.options import add_tenant
+from service.cli.terminal import plain
 from service.store.database import Database
 from service.store.filters import Filters
+from service.store.questions import Questions
 from service.web.parameters import StatsQuery
 from telemetry.timestamp import timestamp
 
 
-async def show(desk: Desk) -> int:
-    """Print it."""
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    asking.ask(parser, _show, StatsQuery)
+    add_tenant(parser)
+
+
+async def _show(desk: Desk) -> int:
     filters = asked(StatsQuery, desk.given).filters()
+    questions = desk.database.questions_of(asking.whose(desk))
     told = {
-        **await _events(desk.database, filters),
+        **await _events(questions, filters),
         "log": await _log(desk.database),
         "journal": _journal(Path(desk.settings.audit.journal_dir)),
         "quarantined": await desk.database.audit.quarantined(),
@@ -29,8 +39,8 @@ async def show(desk: Desk) -> int:
     return 0
 
 
-async def _events(database: Database, filters: Filters) -> Mapping[str, Any]:
-    stats = await database.questions.stats(filters)
+async def _events(questions: Questions, filters: Filters) -> Mapping[str, Any]:
+    stats = await questions.stats(filters)
     return {
         "rows": stats.rows,
         "events": stats.events,

@@ -3,6 +3,7 @@
 Refuses to change anything: it prints settings to paste.
 """
 
+import argparse
 import sys
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -12,7 +13,9 @@ from msgspec import Struct, structs
 
 from config.settings import Limits
 from service.cli import asking, weighing
-from service.cli.asking import Desk, asked, plain
+from service.cli.asking import Desk, asked
+from service.cli.options import text
+from service.cli.terminal import plain
 from service.limits.rules import ROLE, TOKENS
 from service.limits.sizes import Spread, step
 from service.limits.suggest import Baseline, Survey, Weigh, propose
@@ -39,15 +42,14 @@ class Found(Struct, frozen=True, kw_only=True):
     after: Trial
 
 
-def add(verbs: Any) -> None:
-    """Add the verb's parser."""
-    said = "propose limits by what was asked in the last 14 days, or in another span"
-    parser = asking.verb(verbs, "suggest", said, _suggest, Period)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    asking.ask(parser, _suggest, Period)
     parser.add_argument(
         "--without",
         action="append",
         default=[],
-        type=asking.text,
+        type=text,
         metavar="USER",
         help="leave somebody out, such as one who floods; may be repeated",
     )

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
-
 from config import load
 from config.settings import Settings
+from service.cli.options import add_json
+from service.cli.terminal import encoded
 from service.tools import Registry, Tool
 from service.tools.installed import installed, source_of
 from service.tools.installed import load as load_tools
@@ -19,11 +19,9 @@ from service.tools.installed import load as load_tools
 Row = dict[str, Any]
 
 
-def add(commands: Any) -> None:
-    """Add the command's parser."""
-    said = "print the tools that are on, where each comes from and who may use it, and those that are off"
-    parser = commands.add_parser("tools", help=said, description=said)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -31,7 +29,7 @@ def run(given: argparse.Namespace) -> int:
     """Print them; raises UnusableTool as the start of the service would."""
     settings = load().settings
     rows = rows_of(settings)
-    lines = [msgspec.json.encode(rows).decode()] if given.json else _lines(rows)
+    lines = [encoded(rows)] if given.json else _lines(rows)
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0
 

@@ -14,12 +14,13 @@ from msgspec import Struct
 
 from config.form import web_address
 from service.cli import asking, jaeger
-from service.cli.asking import Desk, plain
+from service.cli.asking import Desk
+from service.cli.options import text
+from service.cli.terminal import plain
 from service.cli.waterfall import Step, draw
 from service.store.event import Event
 from service.store.filters import Filters
 from service.store.questions import TURN
-from service.web.chat import PATH
 from service.web.masking import masked
 from service.web.parameters import Nothing
 from telemetry import names
@@ -29,6 +30,8 @@ MOST = 200
 """Turns of one trace that are shown."""
 TRACE_ID = re.compile("[0-9a-f]{32}")
 RECORD, JAEGER = "record", "jaeger"
+ROUTE = "POST /api/v1/agent/chat"
+"""The name of a turn's outermost span, which is the whole life of one that was refused."""
 
 
 class Told(Struct, frozen=True):
@@ -40,10 +43,10 @@ class Told(Struct, frozen=True):
     steps: Sequence[Step]
 
 
-def add(commands: Any) -> None:
-    """Add the command's parser."""
-    parser = asking.verb(commands, "trace", "tell one query's life", _trace, Nothing)
-    parser.add_argument("id", type=asking.text, help="X-Request-Id or X-Trace-Id of the answer")
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    asking.ask(parser, _trace, Nothing)
+    parser.add_argument("id", type=text, help="X-Request-Id or X-Trace-Id of the answer")
     parser.add_argument(
         "--jaeger", type=_address, metavar="URL", help="where to ask for spans (default: AGENT_JAEGER_URL)"
     )
@@ -124,7 +127,7 @@ def recorded(event: Event) -> Iterator[Step]:
     if event.entity_type != TURN:
         return
     yield Step(
-        name=names.TURN_SPAN if event.outcome != "refused" else f"POST {PATH}",
+        name=names.TURN_SPAN if event.outcome != "refused" else ROUTE,
         started_after_ms=0,
         milliseconds=event.response_time,
         note=", ".join(filter(None, (event.outcome, event.code))),

@@ -3,24 +3,27 @@
 Refuses to show what was asked or answered: sums are all it reads.
 """
 
-from typing import Any
+import argparse
 
 from service.cli import asking
-from service.cli.asking import Desk, asked, plain
+from service.cli.asking import Desk, asked
+from service.cli.options import add_tenant
+from service.cli.terminal import plain
 from service.store.filters import Filters
 from service.web.parameters import UsageQuery
 from service.web.reports import UsageReport, UsageRow, UsageTotal, report
 
 
-def add(commands: Any) -> None:
-    """Add the command's parser."""
-    asking.verb(commands, "usage", "add up turns, tokens and cost", _usage, UsageQuery)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    asking.ask(parser, _usage, UsageQuery)
+    add_tenant(parser)
 
 
 async def _usage(desk: Desk) -> int:
     query = asked(UsageQuery, desk.given)
     meant = Filters(**query.span())
-    told = report(await desk.database.questions.usage(query.group_by, meant))
+    told = report(await desk.database.questions_of(asking.whose(desk)).usage(query.group_by, meant))
     asking.show(desk, told, lambda: _table(told))
     return 0
 

@@ -1,43 +1,29 @@
-"""parley audit verify, prove, key: whether the log or an export is what was sealed, and by which key.
+"""parley audit verify: whether the log or an export is what was sealed.
 
 Refuses to trust this installation where it need not: a file is verified without settings or a database.
 """
 
 import argparse
-import os
 import sys
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-import msgspec
 from msgspec import Struct
 
-from service.audit.access import Look
-from service.audit.checkpoints import Sealing
 from service.audit.export_proof import verify_export
-from service.audit.outlets import outlets
-from service.audit.signing import LogKey, log_key
 from service.audit.verification.report import UNPROVEN
 from service.audit.verify import Finding, Keys, Report, Verifier
-from service.cli import asking, sheet, state
-from service.cli.asking import Desk, plain
+from service.cli import sheet
+from service.cli.options import add_json
+from service.cli.terminal import encoded, plain
 from service.errors import ServiceError
 from service.seal.keys import KeyUnreadable, public_key
 from service.seal.notes import checkpoints_in
 from service.store.shown import shown
-from service.web.checkpoints import keys_of
-from service.web.parameters import Nothing
-from service.web.proofs import Prover
-from service.web.scanning import Scanning
-from service.web.verification import key_told, verify_log
-from telemetry.recorder import microseconds
 
 STDIN = "-"
-OWN_KEY = "parley: verified by this installation's own key; a key kept elsewhere (--public-key) proves more\n"
 UNFRESH = (
     "Freshness is unproven: without a checkpoint kept elsewhere (--checkpoint) a log that was cut short, "
     "or an old copy, looks the same."
@@ -56,48 +42,34 @@ class Evidence(Struct, frozen=True):
     outside: Sequence[str]
 
 
-def add(verbs: Any) -> None:
-    """Add the verbs' parsers."""
-    verify = asking.verb(verbs, "verify", "verify the log, or a file without any database", _live, Nothing)
-    verify.add_argument("file", nargs="?", help="an export or a proof; - is stdin; none is the database")
-    verify.add_argument(
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    add_json(parser)
+    parser.add_argument("file", nargs="?", help="an export or a proof; - is stdin; none is the database")
+    parser.add_argument(
         "--public-key", action="append", default=[], metavar="FILE",
         help="key of the checkpoints (PEM, vkey, hex or base64); again for keys before a rotation",
     )  # fmt: skip
-    verify.add_argument(
+    parser.add_argument(
         "--checkpoint", action="append", default=[], metavar="FILE",
         help="checkpoints kept elsewhere: notes, log lines, or the file of AGENT_AUDIT_CHECKPOINT_LOG",
     )  # fmt: skip
-    verify.set_defaults(run=partial(_verify, verify.get_default("run")))
-    prove = asking.verb(verbs, "prove", "print one event with what proves it", _prove, Nothing)
-    prove.add_argument("id", type=asking.text, help="the event's id")
-    asking.verb(verbs, "key", "print the public key of the log's checkpoints", _key, Nothing)
+    parser.set_defaults(run=run)
 
 
-@asynccontextmanager
-async def proving(desk: Desk) -> AsyncGenerator[Prover]:
-    """What proves events; a checkpoint that it makes is told as the service would."""
-    sealing = Sealing(
-        desk.database.checkpoints, await _log_key(desk), outlets(desk.settings.audit), microseconds
-    )
-    try:
-        yield Prover(desk.database, sealing)
-    finally:
-        await sealing.close()
+def run(given: argparse.Namespace) -> int:
+    """Verify a file, or the database where none is given."""
+    return _of_file(given) if given.file else _of_database(given)
 
 
-def _verify(live: Any, given: argparse.Namespace) -> int:
-    return _of_file(given) if given.file else live(given)
+def _of_database(given: argparse.Namespace) -> int:
+    from service.cli import asking, proof  # noqa: PLC0415 - a file is verified without a database
 
+    async def work(desk: asking.Desk) -> int:
+        evidence = _evidence(given)
+        return _told(given, await proof.verified(desk, evidence.verifiers, evidence.outside), evidence)
 
-async def _live(desk: Desk) -> int:
-    evidence, own = _evidence(desk.given), await _log_key(desk)
-    keys = Keys(evidence.verifiers, own.origin) if evidence.verifiers else keys_of(own)
-    if not evidence.verifiers:
-        sys.stderr.write(OWN_KEY)
-    scanning = Scanning(desk.settings.database_url, os.cpu_count() or 1)
-    report = await verify_log(desk.database, keys, evidence.outside, scanning)
-    return _told(desk.given, report, evidence)
+    return asking.run(work, given)
 
 
 def _of_file(given: argparse.Namespace) -> int:
@@ -108,30 +80,6 @@ def _of_file(given: argparse.Namespace) -> int:
         keys = Keys(evidence.verifiers)
         report = verify_export(_lines(given.file, file), keys, shown, evidence.outside)
     return _told(given, report, evidence)
-
-
-async def _prove(desk: Desk) -> int:
-    found = await desk.database.questions.event(desk.given.id)
-    async with proving(desk) as prover:
-        proven = found and await prover.prove(found, salted=True)
-    if proven is None:
-        sys.stderr.write("parley: there is no audit event of that id\n")
-        return 1
-    await asking.note(desk, Look.READ, "parley audit prove", proven.id)
-    told = await desk.database.opening.one(proven)
-    asking.show(desk, told, lambda: msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
-    return 0
-
-
-async def _key(desk: Desk) -> int:
-    told = key_told(await _log_key(desk))
-    asking.show(desk, told, lambda: told.public_key.rstrip("\n"))
-    return 0
-
-
-async def _log_key(desk: Desk) -> LogKey:
-    seeds, log_id = state.derived(desk.settings).signing_seeds, await desk.database.audit.log_id()
-    return log_key(desk.settings.audit.signing_key, seeds, log_id)
 
 
 def _evidence(given: argparse.Namespace) -> Evidence:
@@ -176,8 +124,8 @@ def _told(given: argparse.Namespace, report: Report, evidence: Evidence) -> int:
         raise Unusable("The log is empty; there is nothing to verify.")
     if evidence.outside and report.refused == len(evidence.outside):
         raise Unusable("None of the checkpoints given is of this log and signed by the keys given.")
-    encoded = msgspec.json.encode(report).decode()
-    sys.stdout.write("".join(f"{line}\n" for line in ([encoded] if given.json else _words(report))))
+    lines = [encoded(report)] if given.json else _words(report)
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0 if report.valid else 1
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from service.cli.asking import plain
+from service.cli.terminal import plain
 
 BAR = 30
 """Characters that the whole time takes."""

@@ -12,6 +12,7 @@ from service.limits.demand import Demand, Kind
 from service.limits.memory import MemoryStore
 from service.limits.own import only
 from service.limits.rules import MINUTE_MS, TENANT, Rules
+from telemetry.person import user_of
 from telemetry.record import Caller
 
 MICROSECOND, MILLISECOND = 1_000, 1_000
@@ -116,4 +117,6 @@ class Recount:
 
 
 def _caller(user: str, turn: Admitted) -> Caller:
-    return Caller(user_id=user, role=turn.role, method="", credential_id="", pseudonym="", tenant=turn.tenant)
+    return Caller(
+        user_id=user_of(user), role=turn.role, method="", credential_id="", pseudonym="", tenant=turn.tenant
+    )

@@ -260,7 +260,7 @@ async def _translated(bound: Slices) -> AsyncGenerator[None]:
     """Bound the time, and tell every fault of the library as StoreAway."""
     most = bound.left
     try:
-        async with bound.bounding():
+        async with bound:
             yield
     except TimeoutError:
         raise StoreSlow(f"no answer in {most * 1_000:g} ms") from None

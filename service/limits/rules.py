@@ -59,7 +59,7 @@ class Rules:
     def _of_one(self, caller: Caller, name: str, subject: str, limit: int | None) -> Demand | None:
         if not limit:
             return None
-        part = Part(rule=self._count(name, limit), subject=f"{_user(caller)}{SEPARATOR}{subject}")
+        part = Part(rule=self._count(name, limit), subject=f"{caller.person}{SEPARATOR}{subject}")
         return Demand(tag=_tag(caller), parts=(part,))
 
     def of_caller(self, caller: Caller) -> Demand:
@@ -73,17 +73,17 @@ class Rules:
         return self.limits.roles.get(role, self.limits.requests)
 
     def _counts(self, caller: Caller, model: str | None) -> Iterator[Part]:
-        yield Part(rule=self._count(ROLE, self.limit_of(caller.role)), subject=_user(caller))
+        yield Part(rule=self._count(ROLE, self.limit_of(caller.role)), subject=caller.person)
         if caller.tenant and self.limits.tenant:
             yield Part(rule=self._count(TENANT, self.limits.tenant), subject=caller.tenant)
         limit = (self.limits.models or {}).get(model or "")
         if limit:
-            yield Part(rule=self._count(MODEL, limit), subject=f"{_user(caller)}{SEPARATOR}{model}")
+            yield Part(rule=self._count(MODEL, limit), subject=f"{caller.person}{SEPARATOR}{model}")
 
     def _each(self, caller: Caller) -> Iterator[Part]:
         for name, limits in ((MODEL, self.limits.models or {}), (TOOL, self._tools())):
             for each, limit in limits.items():
-                yield Part(rule=self._count(name, limit), subject=f"{_user(caller)}{SEPARATOR}{each}")
+                yield Part(rule=self._count(name, limit), subject=f"{caller.person}{SEPARATOR}{each}")
 
     def _tools(self) -> Mapping[str, int]:
         return {**self._own, **(self.limits.tools or {})}
@@ -93,21 +93,16 @@ class Rules:
             rule = Rule(
                 name=TOKENS, kind=Kind.QUANTITY, limit=self.limits.tokens_per_minute, window_ms=MINUTE_MS
             )
-            yield Part(rule=rule, subject=_user(caller), cost=max(1, tokens))
+            yield Part(rule=rule, subject=caller.person, cost=max(1, tokens))
 
     def _lease(self, caller: Caller) -> Part:
         rule = Rule(
             name=CONCURRENCY, kind=Kind.LEASE, limit=self.limits.concurrency, window_ms=self._lease_ms
         )
-        return Part(rule=rule, subject=_user(caller))
+        return Part(rule=rule, subject=caller.person)
 
     def _count(self, name: str, limit: int) -> Rule:
         return Rule(name=name, kind=Kind.COUNT, limit=limit, window_ms=self.limits.window_ms)
-
-
-def _user(caller: Caller) -> str:
-    """A user within a tenant: two tenants may have users of one name."""
-    return f"{caller.tenant}{SEPARATOR}{caller.user_id}" if caller.tenant else caller.user_id
 
 
 def _tag(caller: Caller) -> str:

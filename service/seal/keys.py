@@ -24,7 +24,7 @@ ED25519 = b"\x01"
 """The kind of key and signature in a signed note (C2SP signed-note)."""
 
 KEY_ID_BYTES = 4
-VKEY = re.compile(r"(?P<name>[^\s+]+)\+(?P<id>[0-9a-f]{8})\+(?P<key>[A-Za-z0-9+/]+={0,2})")
+VKEY = re.compile(r"(?P<name>[^\s+\ud800-\udfff]+)\+(?P<id>[0-9a-f]{8})\+(?P<key>[A-Za-z0-9+/]+={0,2})")
 HEX = re.compile(r"[0-9a-fA-F]{64}")
 BASE64 = re.compile(r"[A-Za-z0-9+/_-]{43}=?")
 

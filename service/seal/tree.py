@@ -113,7 +113,7 @@ def joined(runs: Iterable[Run]) -> tuple[Run, ...]:
     for run in sorted(runs):
         if whole and whole[-1].level == run.level and run.first <= whole[-1].end:
             before = whole.pop()
-            run = Run(run.level, before.first, max(before.end, run.end) - before.first)  # noqa: PLW2901
+            run = Run(run.level, before.first, max(before.end, run.end) - before.first)  # noqa: PLW2901 - it grew
         whole.append(run)
     return tuple(whole)
 

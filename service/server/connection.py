@@ -1,21 +1,25 @@
-"""One connection: uvicorn's, with deadlines for slow senders, a bound on how many there are, and our errors.
+"""One connection: deadlines for slow senders, a bound on how many there are, and our errors for no HTTP.
 
 Refuses to wait for bytes that do not come: a head has ten seconds, a body thirty, an answer nobody wanted to
-hear five. Builds on asyncio's protocol methods, and of uvicorn's own on its app, its h11 connection, the end
-of a response and its 400.
+hear five. Requests that come before the answer to an earlier one wait for it, few of them.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, cast
 
-import h11
-from uvicorn.protocols.http.flow_control import CLOSE_HEADER
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
-from service.errors import InvalidRequest, RequestTimeout
+from service.errors import InvalidRequest
+from service.server.exchange import LINES, Exchange
+from service.server.hall import Hall
+from service.server.head import Head, NoHttp
+from service.server.reading import Reading
+from service.web.listening import LEAVING
 from service.web.problems import alone
-from service.web.stall import WIRE
 from service.web.threshold import CROWDED
 
 HEAD_SECONDS = 10.0
@@ -30,174 +34,232 @@ CROWDED_SECONDS = 2.0
 """For the head where there are too many connections."""
 SPARE = 64
 """Connections beyond the bound that are told so; any more are closed without a word."""
+MOST_WAITING = 16
+"""Requests that may come before the answer to an earlier one; what comes after those is not heard."""
+NEVER = float("inf")
+HEADING, IDLE = "a head", "nothing"
+"""What is waited for."""
 
 TOO_SLOW = f"The body did not come within {BODY_SECONDS:g} s."
 NO_HTTP = "This is no HTTP request, or its head is too large."
 
-
-class Hall:
-    """All connections of a server: how many there may be, and those that wait for nothing.
-
-    Args:
-        most: Bound.
-        closing: Whether the service is about to end, so that answers say that their connection does.
-    """
-
-    def __init__(self, most: int, closing: Callable[[], bool]) -> None:
-        self.most, self.closing = most, closing
-        self.idle: dict[Connection, None] = {}
-
-    def full(self, connections: int) -> bool:
-        """Whether there are too many; one that idles makes way first, the one that has for longest."""
-        if connections > self.most and self.idle:
-            next(iter(self.idle)).close()
-            connections -= 1
-        return connections > self.most
+_log = logging.getLogger("uvicorn.error")
 
 
-class Connection(H11Protocol):
+class Connection(asyncio.Protocol):
     """One connection in a hall; made for a server by `connections_in`."""
 
     hall: Hall
     head_seconds, body_seconds = HEAD_SECONDS, BODY_SECONDS
     linger_seconds, idle_seconds = LINGER_SECONDS, float(IDLE_SECONDS)
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
-        self._inner, self.app = self.app, self._pass
-        self._crowded = self._answered = False
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        del app_state
+        self._app: Any = config.loaded_app  # pyright: ignore[reportUnknownMemberType] - half of it unused
+        self._server = server_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self.transport = cast("asyncio.Transport", None)
+        self.writable: asyncio.Future[None] | None = None
+        self._client: tuple[str, int] | None = None
+        self._here: tuple[str, int] | None = None
+        self._reading = Reading(self)
+        self._asking: Exchange | None = None  # whose body is not whole
+        self._current: Exchange | None = None  # that is not answered
+        self._waiting = deque[Exchange]()
+        self._crowded = self._answered = self._paused = self._deaf = self._broken = False
+        self._due = NEVER
         self._state: object = None
-        self._timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - as uvicorn narrows it
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - as it is with a stream
         """Take it, or take it only to say that there are too many."""
-        super().connection_made(transport)
-        count = len(self.connections)
-        self._crowded = self.hall.full(count)
-        if count > self.hall.most + SPARE:
+        self.transport = transport
+        self._client, self._here = _address(transport, "peername"), _address(transport, "sockname")
+        connections = self._server.connections
+        connections.add(self)  # pyright: ignore[reportArgumentType] - uvicorn shuts them down, nothing else
+        self.hall.enter(self)
+        self._crowded = self.hall.full(len(connections))
+        if len(connections) > self.hall.most + SPARE:
             transport.abort()
         else:
-            self._expect(h11.IDLE, CROWDED_SECONDS if self._crowded else self.head_seconds)
+            self._expect(HEADING, CROWDED_SECONDS if self._crowded else self.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
-        self.hall.idle.pop(self, None)
-        self._expect(None, None)
-        super().connection_lost(exc)
+        del exc
+        self._server.connections.discard(self)  # pyright: ignore[reportArgumentType] - as above
+        self.hall.leave(self)
+        self._due = NEVER
+        self._waiting.clear()
+        self.resume_writing()
+        if self._current:
+            self._current.lose()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came; they may be the last for a while."""
         self.hall.idle.pop(self, None)
-        super().data_received(data)
+        if self._deaf:
+            return
+        try:
+            self._reading.feed(data)
+        except NoHttp:
+            self._refuse()
         self._look()
 
-    def on_response_complete(self) -> None:
+    def begin(self, head: Head) -> None:
+        """A request begins."""
+        if self._deaf:
+            return
+        scope = head.scope(self._client, self._here)
+        if self._crowded:
+            scope[CROWDED] = True
+        exchange = Exchange(self, head, scope, self._loop.time() + self.body_seconds, TOO_SLOW)
+        scope[LEAVING] = exchange.on_leaving
+        self._asking = exchange
+        if self._current:
+            self._waiting.append(exchange)
+            exchange.keeps = exchange.keeps and len(self._waiting) < MOST_WAITING
+        else:
+            self._start(exchange)
+
+    def _start(self, exchange: Exchange) -> None:
+        self._current = exchange
+        task = self._loop.create_task(exchange.run(self._app))
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+
+    def take(self, piece: bytes) -> None:
+        """A piece of its body."""
+        if self._asking:
+            self._asking.take(piece)
+
+    def end(self) -> None:
+        """It is whole."""
+        if self._asking:
+            self._asking.end()
+            self._deaf = not self._asking.keeps
+            self._asking = None
+
+    def answered(self, exchange: Exchange) -> None:
         """An answer is out; what comes next?"""
-        super().on_response_complete()
-        self._answered = True
-        self._state = None
+        self._current, self._answered, self._state = None, True, None
+        if self.transport.is_closing():
+            self._look()
+            return
+        if not exchange.keeps:
+            self.transport.close()
+        elif self._waiting:
+            self._start(self._waiting.popleft())
+        elif self._broken:
+            self._tell_no_http()
+        if not self._waiting:
+            self.resume()
         self._look()
+
+    def _refuse(self) -> None:
+        """What is no HTTP is told so, where an answer to it is due; where that was a body, nothing can be."""
+        _log.warning("Invalid HTTP request received.")
+        self._deaf = True
+        if self._asking and self._asking in self._waiting:
+            self._waiting.remove(self._asking)
+            self._asking, self._broken = None, True
+        elif self._asking:
+            self.transport.close()
+        elif self._current:
+            self._broken = True
+        else:
+            self._tell_no_http()
+
+    def _tell_no_http(self) -> None:
+        status, headers, body = alone(InvalidRequest(NO_HTTP))
+        said = [b"%s: %s\r\n" % each for each in (*headers, (b"connection", b"close"))]
+        self.transport.write(b"".join([LINES[status], *self.greeting(), *said, b"\r\n", body]))
+        self.transport.close()
+
+    def eof_received(self) -> None:
+        """Who speaks no more is taken for gone."""
 
     def shutdown(self) -> None:
-        """The server stops; one that is about to close already is left alone."""
-        if not self.transport.is_closing():
-            super().shutdown()
+        """The server stops: after what is under way."""
+        if self._current:
+            self._current.keeps = False
+        elif not self.transport.is_closing():
+            self.transport.close()
 
     def close(self) -> None:
         """Close it, where nothing is under way."""
         self.hall.idle.pop(self, None)
-        self.timeout_keep_alive_handler()
-
-    def send_400_response(self, msg: str) -> None:
-        """What is no HTTP is told so in the contract's form, where an answer is due."""
-        del msg
-        if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE} or self._inside:
-            self.transport.close()
-            return
-        status, headers, body = alone(InvalidRequest(NO_HTTP))
-        pairs = [*self.server_state.default_headers, *headers, CLOSE_HEADER]
-        for event in (
-            h11.Response(status_code=status, headers=pairs, reason=b"Bad Request"),
-            h11.Data(data=body),
-            h11.EndOfMessage(),
-        ):
-            self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
-    @property
-    def _inside(self) -> bool:
-        """Whether the application has a request of it, unanswered."""
-        return bool(self.cycle) and not self.cycle.response_complete
+    def heed(self, now: float) -> None:
+        """Close what is late; a body that somebody waits for is told of first."""
+        if now >= self._due:
+            self.transport.abort()
+        elif self._asking and now >= self._asking.until:
+            self._asking.be_late()
 
     def _look(self) -> None:
         """Wait for what is due next, for as long as that may take."""
-        state = self.conn.their_state
+        asking = self._asking
         if self.transport.is_closing():
-            self._expect(None, None)
-        elif state is h11.SEND_BODY:
-            self._expect(state, self.linger_seconds if not self._inside else self.body_seconds + 1)
-        elif state is not h11.IDLE:
-            self._expect(state, None)
-        elif self.conn.trailing_data[0] or not self._answered:
-            self._expect(state, self.head_seconds)
+            self._expect(None, NEVER)
+        elif asking and not asking.over:
+            self._expect(asking, self.body_seconds + 1)
+        elif asking:
+            self._expect(asking, self.linger_seconds)
+        elif self._current:
+            self._expect(None, NEVER)
+        elif self._reading.heading or not self._answered:
+            self._expect(HEADING, self.head_seconds)
         else:
-            self._expect(Connection, self.idle_seconds)
+            self._expect(IDLE, self.idle_seconds)
             self.hall.idle[self] = None
 
-    def _expect(self, state: object, seconds: float | None) -> None:
+    def _expect(self, state: object, seconds: float) -> None:
         """Close it where it is still like that then; what is waited for already is not waited for anew."""
-        if state is not None and state is self._state:
-            return
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-        self._state = state
-        if seconds is not None:
-            self._timer = self.loop.call_later(seconds, self.transport.abort)
+        if state is None or state is not self._state:
+            self._due, self._state = self._loop.time() + seconds, state
 
-    async def _pass(self, scope: Any, receive: Any, send: Any) -> None:
-        """Let the application answer."""
-        body = Body(receive, self.loop.time() + self.body_seconds)
-        scope[WIRE] = self.transport
-        if self._crowded:
-            scope[CROWDED] = True
-
-        async def marking(message: Any) -> None:
-            if message["type"] == "http.response.start" and (body.late or self._last):
-                message["headers"] = [*message["headers"], CLOSE_HEADER]
-            await send(message)
-
-        await self._inner(scope, body.receive, marking)
-
-    @property
-    def _last(self) -> bool:
+    def last(self) -> bool:
         """Whether no request may follow the one that is answered now."""
-        return self._crowded or self.hall.closing() or self.conn.they_are_waiting_for_100_continue
+        return self._crowded or self.hall.closing() or bool(self._asking and self._asking.waits)
+
+    def greeting(self) -> Sequence[bytes]:
+        """Lines of every answer's head."""
+        return self.hall.greeting(self._server.default_headers)
+
+    def pause(self) -> None:
+        """Take nothing more."""
+        if not self._paused and not self.transport.is_closing():
+            self._paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Take more."""
+        if self._paused and not self.transport.is_closing():
+            self._paused = False
+            self.transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        """The client takes too little."""
+        self.writable = self.writable or self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """It took enough; or it is gone."""
+        if self.writable:
+            self.writable.set_result(None)
+            self.writable = None
 
 
-class Body:
-    """A request's body as it is read: `until` when, by the loop's clock."""
-
-    def __init__(self, receive: Any, until: float) -> None:
-        self._receive, self._until = receive, until
-        self._whole = self.late = False
-
-    async def receive(self) -> Any:
-        """Wait for what comes next; for what comes after the body as long as it takes.
-
-        Raises:
-            RequestTimeout: the body is late.
-        """
-        if self._whole:
-            return await self._receive()
-        try:
-            async with asyncio.timeout_at(self._until):
-                message = await self._receive()
-        except TimeoutError:
-            self.late = True
-            raise RequestTimeout(TOO_SLOW) from None
-        self._whole = not message.get("more_body")
-        return message
+def _address(transport: asyncio.Transport, which: str) -> tuple[str, int] | None:
+    """Of a transport's end; None for a local socket."""
+    found: Any = transport.get_extra_info(which)
+    return (str(found[0]), int(found[1])) if isinstance(found, tuple) else None  # pyright: ignore[reportUnknownArgumentType] - of an address' parts
 
 
 def connections_in(hall: Hall) -> type[Connection]:

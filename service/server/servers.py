@@ -14,11 +14,14 @@ from typing import Any
 
 import uvicorn
 
-from service.server.connection import IDLE_SECONDS
+from service.server.connection import connections_in
+from service.server.hall import Hall
 from service.workers import deaf
 
 BACKLOG = 2048
 """Connections that wait to be accepted."""
+UNBOUND = 1 << 20
+"""Connections, where nobody says how many there may be."""
 EXTRA_SECONDS = 0.5
 """After the turns, for the last frames to leave."""
 
@@ -42,15 +45,13 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=protocol or "h11",
+                http=protocol or connections_in(Hall(UNBOUND, bool)),
                 ws="none",
                 log_config=None,
-                access_log=False,
                 server_header=False,
                 proxy_headers=False,  # whom to believe about an address is a setting of ours, not a default
                 lifespan="off",
                 backlog=self.accepts,
-                timeout_keep_alive=IDLE_SECONDS,
                 timeout_graceful_shutdown=EXTRA_SECONDS,  # pyright: ignore[reportArgumentType] - less than a second is possible
             )
         )

@@ -21,12 +21,15 @@ from service.agent.turns import Turns
 from service.app import House, open_house
 from service.app.leaving import Leave
 from service.app.reload import Read
-from service.server.connection import SPARE, Hall, connections_in
+from service.server.connection import SPARE, connections_in
+from service.server.hall import Hall
 from service.server.servers import Quiet, Server, WorkingServer, address_of, listen
 from service.workers import Seat, terminal
 from telemetry import log, names
 
 Ready = Callable[[House, str], Awaitable[None]]
+THRESHOLDS = (10_000, 10, 20)
+"""Of Python's collections: a turn's objects are freed without one, so that most of them look for nothing."""
 OTHER_FILES = 128
 """Descriptors for what is no connection of a client: database, journal, the model's API, Redis."""
 
@@ -68,7 +71,8 @@ async def serve(
     settings = loaded.settings
     async with _upstream(settings) as base_url, open_house(loaded, root, base_url, leave) as house:
         listener, turns = _listener(settings, seat), house.turns
-        hall = Hall(_connections(settings.max_connections), lambda: turns.leaving)
+        stall = settings.streams.stall_ms / 1000
+        hall = Hall(_connections(settings.max_connections), lambda: turns.leaving, stall)
         kind = WorkingServer if seat else Server
         server = kind(house.app, listener, Ending(turns, leave), connections_in(hall))
         address = address_of(listener)
@@ -76,8 +80,18 @@ async def serve(
             _obey(server, partial(house.reload, read), seat)
             await ready(house, address)
             log.say(names.SERVICE_STARTED, address=address, pid=os.getpid())
-            gc.freeze()  # what lives now lives for ever: no collection needs to look at it again
+            settled()
     log.say(names.SERVICE_STOPPED, pid=os.getpid())
+
+
+def settled() -> None:
+    """What lives now lives for ever: no collection needs to look at it again, nor to come as often.
+
+    None needs to come before that at all: who starts the service may have turned them off.
+    """
+    gc.freeze()
+    gc.set_threshold(*THRESHOLDS)
+    gc.enable()
 
 
 def _connections(wanted: int) -> int:

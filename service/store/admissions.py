@@ -11,8 +11,7 @@ import msgspec
 from msgspec import Struct
 from piccolo.querystring import QueryString
 
-from service.store.questions import Reading
-from service.store.text import storable
+from service.store.tenancy import Reading
 
 PAGE = 1_000
 ALLOWED, OBSERVED, BUDGET = "allowed", "observed", "budget_"
@@ -36,10 +35,6 @@ FIND = (
     "ORDER BY page.created_at, page.log_index"
 )
 HEAD = QueryString("SELECT COALESCE(MAX(log_index), -1) + 1 AS head FROM audit_event")
-LAST = (
-    "SELECT metadata FROM audit_event WHERE subject_id = (SELECT id FROM audit_subject WHERE user_id = {}) "
-    "AND role IS NOT NULL ORDER BY created_at DESC LIMIT 1"
-)
 RESETS = (
     "SELECT entity_id, MAX(created_at) AS at FROM audit_event "
     "WHERE entity_type = 'RATE_LIMIT' AND action = 'RESET' AND created_at >= {} GROUP BY entity_id"
@@ -49,9 +44,9 @@ RESETS = (
 class Asked(Struct, frozen=True, kw_only=True, gc=False):
     """One turn, or `count` like refusals that share a row; times are microseconds since 1970 (UTC).
 
-    `user_id` is None for somebody who was forgotten, `subject` says who it was. `counted` is whether it
-    was admitted and counted, which was so at `decided_at`: rounded up to the millisecond that is kept; None
-    where nothing was decided. At `ended_at` it was over. `writer` is the journal that it came by.
+    `user_id` is the person's, None for somebody who was forgotten, `subject` says who it was. `counted` is
+    whether it was admitted and counted, which was so at `decided_at`: rounded up to the millisecond that is
+    kept; None where nothing was decided. At `ended_at` it was over. `writer` is the journal that it came by.
     """
 
     log_index: int
@@ -116,11 +111,6 @@ class Admissions:
         """The place in the log of the next event."""
         (row,) = await self._engine.ask(HEAD)
         return int(row["head"])
-
-    async def tenant_of(self, user_id: str) -> str | None:
-        """The tenant that a user asked for last."""
-        rows = await self._engine.ask(QueryString(LAST, storable(user_id)))
-        return _told(rows[0]["metadata"]).tenant if rows else None
 
     async def resets(self, since: int) -> Mapping[str, int]:
         """When callers' limits last began anew, by pseudonym."""

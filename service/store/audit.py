@@ -13,7 +13,7 @@ from service.seal.merkle import Frontier
 from service.seal.vault import Vault
 from service.store import log, subjects
 from service.store.budgets.settling import Charge, settle
-from service.store.engine import Ask, Load, Script, StoreEngine
+from service.store.engine import Ask, Load, Plain, Script, StoreEngine
 from service.store.listed import listed
 from service.store.row import AuditRow
 from service.store.sealing import ARGUMENTS, CONTENT, EVENT, TILE, TOOL, WORDS, Sealed, seal
@@ -24,9 +24,7 @@ from telemetry.recorder import microseconds
 SUBJECT_ID, ROLE = EVENT.index("subject_id"), EVENT.index("role")
 SLICE = 32
 """Rows that are weighed at once, before others may go on."""
-NEWEST = QueryString(
-    "SELECT max(id) AS id, EXISTS (SELECT 1 FROM budget_ledger) AS budgeted FROM audit_event"
-)
+NEWEST = Plain("SELECT max(id) AS id, EXISTS (SELECT 1 FROM budget_ledger) AS budgeted FROM audit_event")
 PRESENT = "SELECT id FROM audit_event WHERE id IN ({})"
 LOG_ID = QueryString("SELECT log_id FROM audit_log")
 SET_ASIDE = "SELECT id FROM audit_quarantine WHERE id = {}"
@@ -131,7 +129,7 @@ def appended(
 def _placed(
     weighed: Sequence[Weighed], vault: Vault, dialect: str, frontier: Frontier
 ) -> Script[tuple[Frontier, Sequence[Weighed]]]:
-    (newest,) = yield Ask(NEWEST)
+    (newest,) = yield NEWEST
     fresh = yield from _fresh(weighed, newest["id"], dialect)
     if not fresh:
         return frontier, ()

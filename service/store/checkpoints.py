@@ -101,7 +101,7 @@ class Checkpoints:
 
     async def size(self) -> int:
         """How many events the log has."""
-        rows = await self._engine.ask(log.HEAD)
+        rows = await self._engine.ask(QueryString(log.HEAD.sql))
         return int(rows[0]["log_index"]) + 1 if rows else 0
 
     async def pages(self, size: int = PAGE) -> AsyncGenerator[Sequence[Kept]]:

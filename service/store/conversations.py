@@ -4,14 +4,13 @@ Refuses to show anybody's but the user's own: another's, and a hidden one, are n
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
-
-from piccolo.querystring import QueryString
 
 from service.errors import NotFound, RowRefused
 from service.seal.vault import Vault
-from service.store.engine import StoreEngine
+from service.store.engine import Plain, Script, StoreEngine
+from service.store.gathering import Gathering
 from service.store.kept import KeptConversation, KeptTurn, conversation_of, title_place, turn_of
 from service.store.privacy import KEYED, NOBODY, Lock, Unreadable, locked
 from service.store.text import storable
@@ -92,53 +91,91 @@ LAST = (1 << 62, "~")
 """A place after every conversation."""
 
 
+Said = tuple[str, str, KeptTurn]
+"""A turn, with its user and its conversation's title as the store keeps them."""
+
+
+@cache
+def _who(digests: int) -> str:
+    """The statement that asks about a user who may have so many digests; there are as many as master keys."""
+    return WHO.format(erased=" OR ".join([ERASED] * digests))
+
+
 class ConversationStore:
     """The conversations of all users; every method raises DatabaseError."""
 
     def __init__(self, engine: StoreEngine, vault: Vault) -> None:
         self._engine, self._vault = engine, vault
-        self._who = WHO.format(erased=" OR ".join([ERASED] * len(vault.digests(""))))
+        self._keeping = Gathering[Said, bool](self._keep)
 
-    async def keep(self, user_id: str, title: str, turn: KeptTurn) -> bool:
+    async def keep(self, user_id: str, title: str, turn: KeptTurn, patience: float = 0.0) -> bool:
         """Keep an answered turn, and the conversation where it is the first one; again: nothing.
 
-        False where the conversation is another's, was hidden meanwhile, or the user was erased after asking:
-        then nothing is kept.
+        It may wait `patience` seconds for others, to be written with them. False where the conversation is
+        another's, was hidden meanwhile, or the user was erased after asking: then nothing is kept.
 
         Raises:
             RowRefused: the user's key does not open, so that nothing can be sealed.
         """
-        user = storable(user_id)
-        make = partial(locked, user, self._vault, self._engine.engine_type, turn.asked_at)
         async with self._engine.writing.keeping():
-            kept = await self._kept(user, storable(title), turn)
-            if kept is None:
-                await self._engine.run_script(make)  # by itself: it waits in the audit's own queue
-                kept = await self._kept(user, storable(title), turn)
-        return bool(kept)
+            return await self._keeping.do((storable(user_id), storable(title), turn), patience)
 
-    async def _kept(self, user: str, title: str, turn: KeptTurn) -> bool | None:
+    async def _keep(self, said: Sequence[Said]) -> Sequence[bool | Exception]:
+        """Keep several in one transaction; where the database refuses one of them, each in its own."""
+        try:
+            kept = await self._engine.together(partial(self._all_kept, said))
+        except RowRefused as error:
+            return [error] if len(said) == 1 else [await self._alone(each) for each in said]
+        return [
+            await self._alone(each) if found is None else found
+            for each, found in zip(said, kept, strict=True)
+        ]
+
+    async def _alone(self, said: Said) -> bool | Exception:
+        """Keep one, with a key for its user where there was none."""
+        user, _, turn = said
+        try:
+            # By itself: it waits in the audit's own queue.
+            await self._engine.run_script(
+                partial(locked, user, self._vault, self._engine.engine_type, turn.asked_at)
+            )
+            (kept,) = await self._engine.together(partial(self._all_kept, [said]))
+        except RowRefused as error:
+            return error
+        return kept if isinstance(kept, Exception) else bool(kept)
+
+    def _all_kept(self, said: Sequence[Said]) -> Script[Sequence[bool | Exception | None]]:
+        found = dict[str, bool | Exception | None]()
+        # In one order in all processes: none waits for another that waits for it.
+        for user, title, turn in sorted(said, key=lambda each: (each[2].conversation_id, each[2].position)):
+            try:
+                found[turn.turn_id] = yield from self._kept(user, title, turn)
+            except RowRefused as error:
+                found[turn.turn_id] = error
+        return [found[turn.turn_id] for _, _, turn in said]
+
+    def _kept(self, user: str, title: str, turn: KeptTurn) -> Script[bool | None]:
         """Keep it; None where the user has no key yet."""
-        async with self._engine.transaction():
-            digests = (part for each in self._vault.digests(user) for part in (each, turn.asked_at))
-            (who,) = await self._run(self._who, *digests, user)
-            if who["erased"]:
-                return False
-            if who["subject_id"] is None and self._vault.masters:
-                return None
-            return await self._written(user, title, turn, Lock(self._vault, who))
+        digests = self._vault.digests(user)
+        asked = (part for each in digests for part in (each, turn.asked_at))
+        (who,) = yield Plain(_who(len(digests)), (*asked, user))
+        if who["erased"]:
+            return False
+        if who["subject_id"] is None and self._vault.masters:
+            return None
+        return (yield from self._written(user, title, turn, Lock(self._vault, who)))
 
-    async def _written(self, user: str, title: str, turn: KeptTurn, lock: Lock) -> bool:
+    def _written(self, user: str, title: str, turn: KeptTurn, lock: Lock) -> Script[bool]:
         try:
             named = lock.seal(title, title_place(turn.conversation_id))
             said = lock.seal(turn.messages, turn.place)
         except Unreadable as error:
             raise RowRefused(error.detail) from error
         owner = turn.conversation_id, user, *named, turn.asked_at, turn.answered_at
-        if not await self._run(KEEP, *owner):
+        if not (yield Plain(KEEP, owner)):
             return False
         place = turn.turn_id, turn.conversation_id, turn.position, turn.model
-        await self._run(KEEP_TURN, *place, *said, turn.tokens, turn.asked_at, turn.answered_at)
+        yield Plain(KEEP_TURN, (*place, *said, turn.tokens, turn.asked_at, turn.answered_at))
         return True
 
     async def recall(
@@ -220,7 +257,7 @@ class ConversationStore:
             return await self._run(sql, *arguments)
 
     async def _run(self, sql: str, *arguments: object) -> Sequence[dict[str, Any]]:
-        return await self._engine.run_querystring(QueryString(sql, *arguments))
+        return await self._engine.run(sql, *arguments)
 
 
 def _refuse_others(row: Mapping[str, Any], user_id: str) -> None:

@@ -39,7 +39,9 @@ from service.store.sqlite.engine import WalEngine
 from service.store.sqlite.location import path_of, prepare
 from service.store.sqlite.migrate import migrate as migrate_file
 from service.store.tables import bind
+from service.store.tenancy import Everybody, Whose
 from service.store.unsealed import import_unsealed
+from telemetry.person import parted
 from telemetry.record import Caller
 
 BUSY_TIMEOUT_MS = 5_000
@@ -71,6 +73,10 @@ class Database:
         self.approvals = ApprovalStore(engine, vault)
         self.feedback = FeedbackStore(engine, vault)
 
+    def questions_of(self, whose: Whose) -> Questions:
+        """The questions of everybody's events, or of one tenant's."""
+        return self.questions if isinstance(whose, Everybody) else self.questions.within(whose)
+
     async def ping(self) -> None:
         """Ask the database for a sign of life, for two seconds; does not wait for writes.
 
@@ -83,16 +89,16 @@ class Database:
         async with self._engine.reading.looking():
             await self._engine.run_querystring(QueryString("SELECT 1"))
 
-    async def seen_last(self, user_id: str, pseudonym: str) -> Caller | None:
-        """Somebody who is only looked at, in the role and tenant they had last; None for nobody seen.
+    async def seen_last(self, person: str, pseudonym: str) -> Caller | None:
+        """Somebody who is only looked at, in the role they had last; None for nobody seen.
 
         Raises:
             DatabaseError: nobody could look.
         """
-        role = await self.questions.role_of(user_id)
+        role = await self.questions.role_of(person)
         if role is None:
             return None
-        tenant = await self.admissions.tenant_of(user_id)
+        tenant, user_id = parted(person)
         return Caller(
             user_id=user_id, role=role, method="", credential_id="", pseudonym=pseudonym, tenant=tenant
         )
@@ -155,6 +161,7 @@ async def _open_migrated(url: str) -> PoolEngine:
     try:
         async with engine.lent() as line:
             await migrate_server(read_migrations(engine.engine_type), line)
+        await engine.look_for_walls()
     except BaseException:
         await engine.close()
         raise

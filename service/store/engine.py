@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Seque
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from enum import Enum
+from functools import cache
+from itertools import count
 from typing import Any, NoReturn, TypeVar
 
 from msgspec import Struct
@@ -18,6 +20,7 @@ from piccolo.querystring import QueryString
 
 from service.errors import DatabaseError
 from service.store.outage import PROMPT_SECONDS, Outage
+from service.store.tenancy import EVERYBODY, Whose, bound
 
 T = TypeVar("T")
 
@@ -39,6 +42,13 @@ class Ask(Struct, frozen=True):
     query: QueryString
 
 
+class Plain(Struct, frozen=True):
+    """The same of a statement whose `{}` are its arguments, which are plain values: it is read only once."""
+
+    sql: str
+    arguments: tuple[object, ...] = ()
+
+
 class Load(Struct, frozen=True):
     """A step of a script: insert rows into a table, all of them, as fast as the engine can."""
 
@@ -56,7 +66,7 @@ class Queue(Enum):
     """The budgets' ledger. Who has the log may wait for it, never the other way round."""
 
 
-Script = Generator[Ask | Load, list[dict[str, Any]], T]
+Script = Generator[Ask | Plain | Load, list[dict[str, Any]], T]
 """Steps of one transaction, each drawn once the one before is done; what it returns is the result."""
 
 MISSED = "The database did not take every row."
@@ -87,6 +97,28 @@ class Turnstile:
         return self._lock
 
 
+@cache
+def marked(sql: str, engine_type: str) -> str:
+    """A statement with the marks that the engine has for arguments, where it has `{}`."""
+    first, *others = sql.split("{}")
+    marks = ("?" if engine_type == "sqlite" else f"${number}" for number in count(1))
+    return first + "".join(mark + other for mark, other in zip(marks, others, strict=False))
+
+
+@cache
+def inserting(table: str, columns: tuple[str, ...], engine_type: str) -> str:
+    """An INSERT of one row into a table of ours."""
+    marks = ", ".join(["{}"] * len(columns))
+    return marked(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", engine_type)  # noqa: S608 - our own names
+
+
+def compiled(step: Ask | Plain, engine_type: str) -> tuple[str, Sequence[object]]:
+    """A step's statement and arguments as the driver takes them."""
+    if isinstance(step, Plain):
+        return marked(step.sql, engine_type), step.arguments
+    return step.query.compile_string(engine_type=engine_type)
+
+
 class StoreEngine(Engine[Any]):
     """One database, safe to use from any task of one event loop; every driver's error is a DatabaseError."""
 
@@ -110,9 +142,40 @@ class StoreEngine(Engine[Any]):
         del in_pool
         return await self._run(*querystring.compile_string(engine_type=self.engine_type))
 
-    async def ask(self, querystring: QueryString) -> list[dict[str, Any]]:
-        """Run one SELECT that may take long, outside any transaction; nobody waits behind it to sign in."""
-        return await self.run_querystring(querystring)
+    async def run(self, sql: str, *arguments: object) -> list[dict[str, Any]]:
+        """Run one statement whose `{}` are its arguments, which are plain values, and give its rows."""
+        return await self._run(marked(sql, self.engine_type), arguments)
+
+    async def look_up(self, sql: str, *arguments: object) -> list[dict[str, Any]]:
+        """Find a row or none, for somebody who waits to be let in; not for long, nor for a write."""
+        async with self.reading.looking():
+            return await self.run(sql, *arguments)
+
+    async def together(self, script: Callable[[], Script[T]]) -> T:
+        """Run a script as one transaction, as `transaction` does: by one way there and back where that goes.
+
+        Raises:
+            DatabaseError: nothing of it lasts, or nobody knows whether it does.
+        """
+        async with self.transaction():
+            steps = script()
+            try:
+                step = next(steps)
+                while True:
+                    step = steps.send(await self._step(step))
+            except StopIteration as ended:
+                return ended.value
+
+    async def _step(self, step: Ask | Plain | Load) -> list[dict[str, Any]]:
+        assert not isinstance(step, Load)  # noqa: S101 - what is loaded is a server's own business
+        return await self._run(*compiled(step, self.engine_type))
+
+    async def ask(self, querystring: QueryString, whose: Whose = EVERYBODY) -> list[dict[str, Any]]:
+        """Run one SELECT that may take long, outside any transaction; nobody waits behind it to sign in.
+
+        Of a tenant's tables it sees the rows of that tenant alone.
+        """
+        return await self.run_querystring(bound(querystring, whose, self.engine_type))
 
     @abstractmethod
     async def tuples(self, querystring: QueryString) -> list[tuple[Any, ...]]:

@@ -46,7 +46,7 @@ class Event(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 NAMES = tuple(each.encode_name for each in structs.fields(Event))
-"""The view's columns, in its order."""
+"""The view's columns, in its order; after them comes the tenant, which is in the metadata too."""
 
 COLUMNS = QueryString(", ".join(f'shown."{name}"' for name in NAMES))
 

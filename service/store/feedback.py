@@ -17,6 +17,7 @@ from service.store import texts
 from service.store.audit import appended
 from service.store.engine import Ask, Load, Script, StoreEngine
 from service.store.row import AuditRow
+from service.store.tenancy import EVERYBODY, Whose
 from service.store.text import storable
 
 NOT_HERE = "There is no such turn of yours."
@@ -75,8 +76,12 @@ Tell = Callable[[Feedback, bytes | None], AuditRow]
 class FeedbackStore:
     """All that callers said; every method raises DatabaseError."""
 
-    def __init__(self, engine: StoreEngine, vault: Vault) -> None:
-        self._engine, self._vault, self._dialect = engine, vault, engine.engine_type
+    def __init__(self, engine: StoreEngine, vault: Vault, whose: Whose = EVERYBODY) -> None:
+        self._engine, self._vault, self._dialect, self._whose = engine, vault, engine.engine_type, whose
+
+    def within(self, tenant: str | None) -> "FeedbackStore":
+        """The same, whose counts are of one tenant alone."""
+        return FeedbackStore(self._engine, self._vault, tenant)
 
     async def turn_of(self, turn_id: str, user_id: str) -> tuple[str | None, str | None]:
         """The model and the trace of a user's own turn, as far as they are known yet.
@@ -115,7 +120,7 @@ class FeedbackStore:
     async def count(self, since: int | None, until: int | None) -> Sequence[Given]:
         """How often models were rated up and down in a span of time, microseconds since 1970 (UTC)."""
         span = BEGINNING if since is None else since, END if until is None else until
-        rows = await self._engine.ask(QueryString(COUNT, *span))
+        rows = await self._engine.ask(QueryString(COUNT, *span), self._whose)
         return [Given(row["model"], row["rating"], int(row["given"])) for row in rows]
 
     def _giving(self, user: str, said: Feedback, tell: Tell | None) -> Script[None]:

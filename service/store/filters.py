@@ -11,6 +11,7 @@ from piccolo.querystring import QueryString
 
 from service.store.text import storable
 from service.store.words import words_of
+from telemetry.person import user_of
 
 
 class Filters(Struct, frozen=True, kw_only=True):
@@ -90,7 +91,7 @@ def where(filters: Filters, dialect: str, *, often: bool = False) -> QueryString
     """What is asked of each event; `often` as `counted` has found it."""
     source = source_of(filters)
     parts = [
-        *_conditions(filters, source.moment, HIDDEN[dialect], few=filters.q is not None and not often),
+        *_conditions(filters, source.moment, dialect, few=filters.q is not None and not often),
         *_words(filters.q, source.place, f"{dialect}, often" if often else dialect),
     ]
     return QueryString(" AND ".join("{}" for _ in parts) or "1 = 1", *parts)
@@ -100,19 +101,25 @@ HIDDEN: Mapping[str, str] = MappingProxyType({"sqlite": "{} || '' = {}", "postgr
 """What hides a column's index from SQLite, which would guess among them; PostgreSQL has counted."""
 
 
+COMMON: Mapping[str, str] = MappingProxyType({"sqlite": "likelihood({} = {}, 0.1)", "postgres": "{} = {}"})
+"""A filter that most events may be meant by: SQLite takes its index, but rather that of a tenant."""
+RARE = frozenset({"tool", "trace_id", "actor", "code", "category"})
+"""Filters that few events are meant by, whichever the tenant."""
 TELLING = frozenset({"tool", "trace_id", "actor"})
 """Filters that may choose the index where few texts have the words; else the words do."""
 
 
 def _conditions(
-    filters: Filters, moment: QueryString, hidden: str, *, few: bool = False
+    filters: Filters, moment: QueryString, dialect: str, *, few: bool = False
 ) -> Iterator[QueryString]:
     given = [name for name in EQUAL if getattr(filters, name) is not None]
     for name in given:
         # The first chooses the index; it would be gone through from end to end for words that few texts have.
         leads = name == given[0] and (name in TELLING or not few)
-        form = "{} = {}" if leads else hidden
-        yield QueryString(form, EQUAL[name], _value(name, getattr(filters, name)))
+        form = "{} = {}" if name in RARE else COMMON[dialect]
+        yield QueryString(
+            form if leads else HIDDEN[dialect], EQUAL[name], _value(name, getattr(filters, name))
+        )
     if filters.since is not None:
         yield QueryString("{} >= {}", moment, int(filters.since))
     if filters.until is not None:
@@ -120,8 +127,14 @@ def _conditions(
 
 
 def _value(name: str, given: str) -> QueryString | str:
-    text = storable(str(given))
-    return QueryString(SUBJECT, text, text) if name == "actor" and not isinstance(given, SubjectId) else text
+    if name == "actor" and not isinstance(given, SubjectId):
+        return QueryString(SUBJECT, *known_as(given))
+    return storable(str(given))
+
+
+def known_as(person: str) -> tuple[str, str]:
+    """What an actor may be known as: by name; by the random id alone, once the name is gone."""
+    return storable(person), storable(user_of(person))
 
 
 HAVING = "{} IN (SELECT content.log_index FROM audit_content AS content WHERE content.words @> {})"

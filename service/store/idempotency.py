@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from piccolo.querystring import QueryString
 
 from service.store.engine import StoreEngine
 from service.store.text import storable
@@ -83,7 +82,7 @@ class IdempotencyStore:
             return await self._run(sql, *arguments)
 
     async def _run(self, sql: str, *arguments: object) -> Sequence[dict[str, Any]]:
-        return await self._engine.run_querystring(QueryString(sql, *arguments))
+        return await self._engine.run(sql, *arguments)
 
 
 def _id(user_id: str, key: str) -> str:

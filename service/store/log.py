@@ -6,16 +6,14 @@ Refuses to believe its own memory alone: another process may have appended meanw
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from piccolo.querystring import QueryString
-
 from service.errors import DatabaseError
 from service.seal.leaf import GENESIS
 from service.seal.merkle import Frontier
 from service.seal.tree import Run, frontier_needs, frontier_of
-from service.store.engine import Ask, Script
+from service.store.engine import Plain, Script
 
 HASH_BYTES = 32
-HEAD = QueryString("SELECT log_index, chain_hash FROM audit_event ORDER BY log_index DESC LIMIT 1")
+HEAD = Plain("SELECT log_index, chain_hash FROM audit_event ORDER BY log_index DESC LIMIT 1")
 LEAVES = "SELECT log_index, leaf_hash FROM audit_event WHERE log_index >= {} AND log_index < {}"
 BURIED = "SELECT first, leaves FROM audit_tombstone WHERE last >= {} AND first < {}"
 TILES = "SELECT number, root FROM audit_tile WHERE level = {} AND number >= {} AND number < {}"
@@ -47,7 +45,7 @@ def head(known: Frontier) -> Script[Frontier]:
 
 def end() -> Script[tuple[int, bytes]]:
     """How many events the log has, and the chain after the last."""
-    for row in (yield Ask(HEAD)):
+    for row in (yield HEAD):
         return int(row["log_index"]) + 1, bytes(row["chain_hash"])
     return 0, GENESIS
 
@@ -96,5 +94,5 @@ def _caught_up(frontier: Frontier, rows: Sequence[Mapping[str, Any]]) -> Frontie
     return frontier
 
 
-def _ask(sql: str, *arguments: Any) -> Ask:
-    return Ask(QueryString(sql, *arguments))
+def _ask(sql: str, *arguments: Any) -> Plain:
+    return Plain(sql, arguments)

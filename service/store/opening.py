@@ -15,8 +15,8 @@ from service.seal.content import ContentUnreadable
 from service.seal.vault import Vault
 from service.store.event import Event
 from service.store.listed import listed
-from service.store.questions import Reading
 from service.store.sealing import arguments_of
+from service.store.tenancy import Reading
 from telemetry.canonical import commitment
 
 SEALED, UNREADABLE = "sealed", "unreadable"

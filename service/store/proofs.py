@@ -16,7 +16,7 @@ from service.seal.leaf import COLUMNS, canonical
 from service.seal.merkle import TILE
 from service.seal.tree import path_needs, paths
 from service.store import event, log
-from service.store.engine import Ask, Script, StoreEngine, T
+from service.store.engine import Ask, Plain, Script, StoreEngine, T
 from service.store.event import Event, event_of
 from service.store.listed import listed
 
@@ -154,8 +154,9 @@ class Proofs:
         """Follow a script that only asks, without a transaction."""
         try:
             step = next(script)
-            while isinstance(step, Ask):
-                step = script.send(await self._engine.ask(step.query))
+            while isinstance(step, Ask | Plain):
+                query = step.query if isinstance(step, Ask) else QueryString(step.sql, *step.arguments)
+                step = script.send(await self._engine.ask(query))
         except StopIteration as ended:
             return ended.value
         raise DatabaseError(READS)

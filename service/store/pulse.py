@@ -12,7 +12,7 @@ from piccolo.querystring import QueryString
 
 from service.store.budgets.periods import periods_of
 from service.store.listed import listed
-from service.store.questions import Reading
+from service.store.tenancy import EVERYBODY, Bound, Engine, Whose
 from service.store.text import storable
 from telemetry import names
 
@@ -206,12 +206,16 @@ class Account(Struct, frozen=True, kw_only=True):
 class Pulse:
     """Asks the log; every method raises DatabaseError. Times are microseconds since 1970 (UTC)."""
 
-    def __init__(self, engine: Reading) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, whose: Whose = EVERYBODY) -> None:
+        self._all, self._engine = engine, Bound(engine, whose)
+
+    def within(self, tenant: str | None) -> "Pulse":
+        """The same of one tenant's turns alone; places are those of the whole log."""
+        return Pulse(self._all, tenant)
 
     async def head(self) -> int:
         """The place in the log of the next event."""
-        (row,) = await self._engine.ask(HEAD)
+        (row,) = await self._all.ask(HEAD)
         return int(row["head"])
 
     async def first(self, since: int) -> int | None:
@@ -234,7 +238,7 @@ class Pulse:
         )
 
     async def named(self, subjects: Iterator[str] | Sequence[str]) -> Mapping[str, str]:
-        """Who random ids stand for, as far as anybody still knows."""
+        """Which persons random ids stand for, as far as anybody still knows."""
         ids = [storable(each) for each in subjects]
         if not ids:
             return {}

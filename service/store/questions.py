@@ -3,11 +3,11 @@
 Refuses to change anything, and to hold more than one page: an export is read page by page.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
@@ -21,10 +21,13 @@ from service.store.filters import (
     Filters,
     SubjectId,
     counted,
+    known_as,
     source_of,
     where,
 )
+from service.store.tenancy import EVERYBODY, Bound, Engine, Everybody, Whose
 from service.store.text import storable
+from telemetry.person import person_of, told_of, user_of
 
 Position = tuple[int, int]
 """Microseconds since 1970 (UTC), and the event's place in the log."""
@@ -32,16 +35,6 @@ Position = tuple[int, int]
 TURN = "AGENT_QUERY"
 EPOCH = date(1970, 1, 1)
 EXPORT_PAGE = 200
-
-
-class Reading(Protocol):
-    """An engine, as far as it reads."""
-
-    engine_type: str
-
-    async def ask(self, querystring: QueryString) -> list[dict[str, Any]]:
-        """The rows of one statement, each by column name; raises DatabaseError."""
-        ...
 
 
 class Grouping(StrEnum):
@@ -144,6 +137,7 @@ SUBJECT_ID = (
 """By a name, or by the random id itself, which is all that is left of somebody erased."""
 UNKNOWN = "unknown"
 WHOSE = f"SELECT {SUBJECT} AS id"
+OTHERS = "SELECT EXISTS (SELECT 1 FROM audit_event WHERE tenant IS NOT NULL AND log_index < {}) AS others"
 STATS = (
     "SELECT event.entity_type, event.outcome, event.category, COUNT(*) AS row_count, "
     "SUM(event.count) AS events, MIN(event.created_at) AS oldest, MAX(event.created_at) AS newest "
@@ -152,14 +146,25 @@ STATS = (
 
 
 class Questions:
-    """Asks the database; every method raises DatabaseError."""
+    """Asks the database of all events, or of those within a tenant; every method raises DatabaseError."""
 
-    def __init__(self, engine: Reading) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, whose: Whose = EVERYBODY) -> None:
+        self._all, self._engine, self._whose = engine, Bound(engine, whose), whose
+
+    def within(self, tenant: str | None) -> "Questions":
+        """The same questions, of one tenant's events alone."""
+        return Questions(self._all, tenant)
+
+    async def alone(self, size: int) -> bool:
+        """Whether all of the log's first `size` events are of those that are asked for."""
+        if self._whose is not None:
+            return self._whose is EVERYBODY
+        (row,) = await self._all.ask(QueryString(OTHERS, size))
+        return not row["others"]
 
     async def events(self, filters: Filters, limit: int, after: Position | None = None) -> Page:
         """One page of at most `limit` events, newest first."""
-        filters, often = await self._known(filters), await self._often(filters)
+        filters, often = await self._known(self._meant(filters)), await self._often(filters)
         query = page_query(filters, limit + 1, after, self._engine.engine_type, often=often)
         rows = await self._engine.ask(query)
         kept = rows[:limit]
@@ -168,17 +173,22 @@ class Questions:
 
     async def count(self, filters: Filters, most: int) -> int:
         """How many events these filters mean, counted up to `most`."""
-        known, often = await self._known(filters), await self._often(filters)
+        known, often = await self._known(self._meant(filters)), await self._often(filters)
         meant = where(known, self._engine.engine_type, often=often)
         (row,) = await self._engine.ask(QueryString(COUNT, source_of(known).tables, meant, most))
         return int(row["found"])
+
+    def _meant(self, filters: Filters) -> Filters:
+        """The filters with the actor as a person, where only a tenant's persons are meant."""
+        if filters.actor is None or isinstance(self._whose, Everybody):
+            return filters
+        return structs.replace(filters, actor=person_of(filters.actor, self._whose))
 
     async def _known(self, filters: Filters) -> Filters:
         # PostgreSQL would guess how many events a subject has whose id comes from within the statement.
         if filters.actor is None or self._engine.engine_type == "sqlite":
             return filters
-        user = storable(filters.actor)
-        (row,) = await self._engine.ask(QueryString(WHOSE, user, user))
+        (row,) = await self._engine.ask(QueryString(WHOSE, *known_as(filters.actor)))
         return structs.replace(filters, actor=SubjectId(row["id"]))
 
     async def _often(self, filters: Filters) -> bool:
@@ -209,8 +219,10 @@ class Questions:
 
     async def usage(self, grouping: Grouping, filters: Filters) -> Usage:
         """Sums of the turns these filters mean, by key: the dearest first, days in their order."""
-        rows = await self._engine.ask(usage_query(grouping, filters, self._engine.engine_type))
-        groups = [(_label(grouping, row["label"]), _sums(row)) for row in rows if row["part"] == 0]
+        asked = usage_query(grouping, self._meant(filters), self._engine.engine_type)
+        rows = await self._engine.ask(asked)
+        named = told_of if self._whose is EVERYBODY else user_of
+        groups = [(_label(grouping, row["label"], named), _sums(row)) for row in rows if row["part"] == 0]
         (total,) = (_sums(row) for row in rows if row["part"] == 1)
         return Usage(sorted(groups, key=_by_day if grouping is Grouping.DAY else _by_cost), total)
 
@@ -218,18 +230,20 @@ class Questions:
         """The filters as an event may keep them: the actor's name is replaced by the random id."""
         if filters.actor is None:
             return filters
-        rows = await self._engine.ask(QueryString(SUBJECT_ID, *[storable(filters.actor)] * 2))
+        asked = known_as(self._meant(filters).actor or "")
+        rows = await self._engine.ask(QueryString(SUBJECT_ID, *asked))
         return structs.replace(filters, actor=str(rows[0]["id"]) if rows else UNKNOWN)
 
     async def role_of(self, user_id: str) -> str | None:
-        """The role a user had last, in a turn or by a new key; None for a user nobody has seen."""
+        """The role a person had last, in a turn or by a new key; None for a user nobody has seen."""
         user = storable(user_id)
-        rows = await self._engine.ask(QueryString(ROLE, user, user))
+        rows = await self._all.ask(QueryString(ROLE, user, user))
         return str(rows[0]["role"]) if rows else None
 
     async def stats(self, filters: Filters) -> Stats:
         """Count the events these filters mean; reads all of them."""
-        query = QueryString(STATS, source_of(filters).tables, where(filters, self._engine.engine_type))
+        meant = where(self._meant(filters), self._engine.engine_type)
+        query = QueryString(STATS, source_of(filters).tables, meant)
         rows = await self._engine.ask(query)
         return Stats(
             rows=sum(int(row["row_count"]) for row in rows),
@@ -274,10 +288,10 @@ def usage_query(grouping: Grouping, filters: Filters, dialect: str) -> QueryStri
     return QueryString(USAGE, KEYS[grouping], SUMS, TABLES.get(grouping, EVENTS), meant, SUMS, meant)
 
 
-def _label(grouping: Grouping, label: Any) -> str | None:
+def _label(grouping: Grouping, label: Any, named: Callable[[str], str]) -> str | None:
     if grouping is Grouping.DAY:
         return str(EPOCH + timedelta(days=int(label)))
-    return None if label is None else str(label)
+    return None if label is None else named(str(label))
 
 
 def _sums(row: Mapping[str, Any]) -> Sums:

@@ -15,13 +15,14 @@ from service.store.audit import appended
 from service.store.engine import Ask, Load, Script, StoreEngine
 from service.store.row import AuditRow
 from service.store.text import storable
+from telemetry.person import parted
 
 HOUR = 3_600_000_000
 """Microseconds."""
 TABLE, COLUMNS = "limit_reset", ("id", "user_id", "role", "tenant", "at")
 FIND = "SELECT id, user_id, role, tenant, at FROM limit_reset WHERE at >= {} ORDER BY at, id"
 SWEEP = "DELETE FROM limit_reset WHERE at < {}"
-FORGET = "DELETE FROM limit_reset WHERE user_id = {}"
+FORGET = "DELETE FROM limit_reset WHERE user_id = {} AND COALESCE(tenant, '') = {}"
 
 
 class Reset(Struct, frozen=True, kw_only=True):
@@ -64,4 +65,5 @@ class Resets:
 
 def forget(user: str) -> Script[None]:
     """Forget a user, whose name is as the store keeps it."""
-    yield Ask(QueryString(FORGET, user))
+    tenant, name = parted(user)
+    yield Ask(QueryString(FORGET, name, tenant or ""))

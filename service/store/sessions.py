@@ -20,7 +20,15 @@ MOST = 1_000
 """Sessions of a list."""
 
 KEEP = "INSERT INTO session (id, user_id, role, method, begun_at, expires_at) VALUES ({}, {}, {}, {}, {}, {})"
-FIND = "SELECT id FROM revoked_session WHERE id = {}"
+FIND = """
+SELECT id FROM revoked_session WHERE id IN ({}, {}, {}, {})
+UNION ALL SELECT id FROM revoked_subject WHERE id IN ({}, {}) AND before_at > {}
+"""
+BAR = (
+    "INSERT INTO revoked_subject (id, before_at) VALUES ({}, {}) ON CONFLICT (id) DO UPDATE "
+    "SET before_at = excluded.before_at WHERE revoked_subject.before_at < excluded.before_at"
+)
+END_BEFORE = "DELETE FROM session WHERE user_id = {} AND begun_at < {} RETURNING id"
 REVOKE = (
     "INSERT INTO revoked_session (id, expires_at) VALUES ({}, {}) ON CONFLICT (id) DO NOTHING RETURNING id"
 )
@@ -88,13 +96,33 @@ class SessionStore:
         """End all of a user in one transaction; gives what they were called."""
         return await self._engine.run_script(partial(forget, storable(user_id)))
 
-    async def revoked(self, token_id: str) -> bool:
-        """Whether the session was ended; never waits for a write, nor over two seconds."""
-        async with self._engine.reading.looking():
-            return bool(await self._run(FIND, token_id))
+    async def bar(self, person: str, subject: str, before: int) -> Sequence[str]:
+        """End all of a person that were issued before then, known or not, once and for all.
+
+        `subject` is what they are called here; gives what the sessions that were known were called.
+        """
+        return await self._engine.run_script(partial(_barring, storable(person), subject, before))
+
+    async def revoked(self, *names: str, subjects: Sequence[str] = (), issued: int = 0) -> bool:
+        """Whether a session or token of these names, four at most, was ended; or all of its user's.
+
+        `subjects` are what the user is called here, two at most; never waits for a write, nor over two
+        seconds.
+        """
+        return bool(await self._engine.look_up(FIND, *_so_many(4, names), *_so_many(2, subjects), issued))
 
     async def _run(self, sql: str, *arguments: object) -> Sequence[dict[str, Any]]:
-        return await self._engine.run_querystring(QueryString(sql, *arguments))
+        return await self._engine.run(sql, *arguments)
+
+
+def _so_many(number: int, names: Sequence[str]) -> Sequence[str]:
+    """As many of at most as many: the statement is the same for all, and so prepared once."""
+    return (*names, *[names[0] if names else ""] * (number - len(names)))
+
+
+def _barring(user: str, subject: str, before: int) -> Script[Sequence[str]]:
+    yield Ask(QueryString(BAR, subject, before))
+    return [str(row["id"]) for row in (yield Ask(QueryString(END_BEFORE, user, before)))]
 
 
 def forget(user: str) -> Script[Sequence[str]]:

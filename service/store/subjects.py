@@ -8,18 +8,17 @@ from secrets import token_hex
 from typing import Any
 
 from msgspec import Struct
-from piccolo.querystring import QueryString
 
 from service.seal.vault import Vault
-from service.store.engine import Ask, Load, Script
-from service.store.listed import listed
+from service.store.engine import Load, Plain, Script
+from service.store.listed import among
 from service.store.text import storable
 
 ID_BYTES = 16
 TABLE = "audit_subject"
 COLUMNS = ("id", "user_id", "data_key", "key_id", "created_at")
-FOUND = "SELECT id, user_id, data_key, key_id FROM audit_subject WHERE user_id IN ({})"
-ERASED = QueryString("SELECT user_digest, erased_at FROM audit_erased")
+FOUND = "SELECT id, user_id, data_key, key_id FROM audit_subject WHERE user_id IN ({list})"
+ERASED = Plain("SELECT user_digest, erased_at FROM audit_erased")
 
 
 class Subject(Struct, frozen=True):
@@ -56,14 +55,15 @@ def named(asked: Iterable[tuple[str, int]], vault: Vault, dialect: str, now: int
 
     Times are microseconds since 1970 (UTC). Whoever asked before an erasure only is not made again.
     """
-    erased = {bytes(row["user_digest"]): int(row["erased_at"]) for row in (yield Ask(ERASED))}
+    erased = {bytes(row["user_digest"]): int(row["erased_at"]) for row in (yield ERASED)}
     nobody = Named(vault, {}, erased)
     wanted = tuple(dict.fromkeys(storable(user) for user, at in asked if not nobody.erased(user, at)))
-    found = yield Ask(QueryString(FOUND, listed(dialect, wanted)))
+    found = yield among(FOUND, dialect, wanted)
     known = {row["user_id"]: _subject(row) for row in found}
+    key_id = vault.key_id  # before a key is wrapped: one that rotates meanwhile is wrapped anew, never left
     made = {user: _made(user, vault) for user in wanted if user not in known}
     if made:
-        rows = [(each.id, each.user_id, each.data_key, vault.key_id, now) for each in made.values()]
+        rows = [(each.id, each.user_id, each.data_key, key_id, now) for each in made.values()]
         yield Load(TABLE, COLUMNS, rows)
     return Named(vault, known | made, erased)
 

@@ -43,6 +43,7 @@ class AuditEvent(Table, tablename="audit_event"):
     writer_low = BigInt(null=True)
     leaf_hash = Bytea()
     chain_hash = Bytea()
+    tenant = Text(null=True)  # generated from the metadata, never written
 
 
 class AuditContent(Table, tablename="audit_content"):
@@ -115,6 +116,7 @@ class ApiKey(Table, tablename="api_key"):
     created_at = BigInt()
     expires_at = BigInt(null=True)
     revoked_at = BigInt(null=True)
+    last_used_at = BigInt(null=True)
 
 
 class Conversation(Table, tablename="conversation"):
@@ -173,6 +175,13 @@ class RevokedSession(Table, tablename="revoked_session"):
 
     id = Text(primary_key=True)
     expires_at = BigInt()
+
+
+class RevokedSubject(Table, tablename="revoked_subject"):
+    """Whose tokens and sessions hold no longer, if issued before; `id` is a keyed digest of a name."""
+
+    id = Text(primary_key=True)
+    before_at = BigInt()
 
 
 class BudgetLedger(Table, tablename="budget_ledger"):
@@ -271,6 +280,7 @@ TABLES: tuple[type[Table], ...] = (
     ConversationLease,
     IdempotencyClaim,
     RevokedSession,
+    RevokedSubject,
     BudgetLedger,
     BudgetReservation,
     LimitReset,

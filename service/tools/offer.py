@@ -26,7 +26,7 @@ class Offer:
     """Some tools by name, in the order given, of which a role may use some."""
 
     def __init__(self, tools: Mapping[str, Tool], role: str) -> None:
-        self._tools, self._role = tools, role
+        self.tools, self._role = tools, role
         self._open = {name: tool for name, tool in tools.items() if tool.open_to(role)}
         self.definitions: Sequence[Mapping[str, Any]] = tuple(
             tool.definition() for tool in self._open.values()
@@ -41,7 +41,7 @@ class Offer:
         """
         if name in self._open:
             return self._open[name]
-        if name in self._tools:
+        if name in self.tools:
             raise ToolForbidden(f"The tool {name} is not for this user's role.")
         raise ToolUnknown(f"There is no such tool. There are: {', '.join(self._open) or 'none'}.")
 

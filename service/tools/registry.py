@@ -4,6 +4,7 @@ Refuses two tools of one name.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import is_
 
 from msgspec import structs
 
@@ -13,6 +14,10 @@ from telemetry.record import Caller
 
 Source = Callable[[], Sequence[Tool]]
 """Gives the tools that there are at the moment, as far as they come and go; never raises."""
+
+
+MOST_OFFERS = 64
+"""Roles whose last offer is kept."""
 
 
 class Registry:
@@ -32,7 +37,9 @@ class Registry:
     ) -> None:
         self._tools: dict[str, Tool] = {}
         self._sources = tuple(sources)
+        self._offers: dict[str, Offer] = {}
         self._roles = {name: frozenset(some) for name, some in (roles or {}).items()}
+        self._narrow: dict[str, tuple[Tool, Tool]] = {}
         for tool in tools:
             if tool.name in self._tools:
                 raise ValueError(f"There are two tools named {tool.name!r}.")
@@ -40,8 +47,16 @@ class Registry:
             self._tools[tool.name] = self._narrowed(tool)
 
     def offered_to(self, caller: Caller) -> Offer:
-        """What this caller's model is offered now; it stays so for a whole turn."""
-        return Offer(self._now(), caller.role)
+        """What this caller's model is offered now; it stays so for a whole turn.
+
+        The same as the one before where nothing came or went: what is measured of it is known then.
+        """
+        tools, known = self._now(), self._offers.get(caller.role)
+        if known is None or not _same(known.tools, tools):
+            if len(self._offers) >= MOST_OFFERS:
+                self._offers.clear()
+            known = self._offers[caller.role] = Offer(tools, caller.role)
+        return known
 
     @property
     def tools(self) -> Sequence[Tool]:
@@ -55,4 +70,13 @@ class Registry:
     def _narrowed(self, tool: Tool) -> Tool:
         if (only := self._roles.get(tool.name)) is None:
             return tool
-        return structs.replace(tool, roles=only if tool.roles is None else only & tool.roles)
+        known = self._narrow.get(tool.name)
+        if known is None or known[0] is not tool:
+            roles = only if tool.roles is None else only & tool.roles
+            known = self._narrow[tool.name] = tool, structs.replace(tool, roles=roles)
+        return known[1]
+
+
+def _same(some: Mapping[str, Tool], others: Mapping[str, Tool]) -> bool:
+    """Whether they are the very same tools in the same order."""
+    return len(some) == len(others) and all(map(is_, some.values(), others.values()))

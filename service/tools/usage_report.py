@@ -1,4 +1,4 @@
-"""What turns came to, asked in plain words: one's own, or everybody's for those who may see them.
+"""What turns came to, asked in plain words: one's own, or for who may see them everybody's in the tenant.
 
 Refuses to add up anything itself: what answers it knows whose numbers a caller may have.
 """
@@ -41,7 +41,7 @@ class Arguments(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, r
 
 
 class Reported(Struct, frozen=True):
-    """A report as its route has it: rows, their total, and whether they are everybody's."""
+    """A report as its route has it: rows, their total, and whether they are everybody's in the tenant."""
 
     rows: Sequence[Mapping[str, Any]]
     total: Mapping[str, Any]

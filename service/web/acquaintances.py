@@ -11,6 +11,8 @@ from hashlib import blake2b
 from typing import Any
 
 from service.auth.credentials import Credentials
+from service.errors import Unauthenticated
+from service.web.headers import headers_of
 from telemetry.record import Caller
 
 CAPACITY = 10_000
@@ -33,7 +35,7 @@ class Acquaintances:
 
     def whom(self, scope: Mapping[str, Any]) -> str:
         """The user by the request's credential; STRANGER where it was not met."""
-        found = dict[bytes, bytes](scope["headers"])
+        found = headers_of(scope)
         credential = found.get(b"authorization") or found.get(b"cookie")
         if not credential:
             return STRANGER
@@ -43,12 +45,20 @@ class Acquaintances:
         """The same question, whose answers are remembered."""
 
         async def remember(credentials: Credentials) -> Caller:
-            caller = await identify(credentials)
+            try:
+                caller = await identify(credentials)
+            except Unauthenticated:
+                self._forget(credentials)
+                raise
             if credential := credentials.authorization or credentials.cookie:
-                self._met(credential.encode("latin-1"), caller.user_id)
+                self._met(credential.encode("latin-1"), caller.person)
             return caller
 
         return remember
+
+    def _forget(self, credentials: Credentials) -> None:
+        if credential := credentials.authorization or credentials.cookie:
+            self._known.pop(self._digest(credential.encode("latin-1", "replace")), None)
 
     def _met(self, credential: bytes, user_id: str) -> None:
         digest = self._digest(credential)

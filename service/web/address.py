@@ -5,8 +5,11 @@ trusted.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
+
+from service.web.headers import headers_of
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -34,10 +37,16 @@ class Origin:
     def of(self, scope: Mapping[str, Any]) -> str:
         """Give the address, an IPv6 one as its /64 network; empty for a local socket."""
         client = scope.get("client")
-        peer = _address(client[0]) if client else None
+        peer = _peer(client[0]) if client else None
         if peer is None:
             return ""
-        for hop in _hops(scope["headers"]):
+        forwarded = headers_of(scope).get(FORWARDED)
+        if forwarded is None:
+            return peer[1]
+        return self._behind(peer[0], forwarded)
+
+    def _behind(self, peer: Address, forwarded: bytes) -> str:
+        for hop in _hops(forwarded):
             if not self._trusts(peer):
                 break
             peer = hop
@@ -47,14 +56,20 @@ class Origin:
         return any(address.version == network.version and address in network for network in self._trusted)
 
 
-def _hops(headers: Sequence[tuple[bytes, bytes]]) -> Iterator[Address]:
+def _hops(written: bytes) -> Iterator[Address]:
     """Who the proxies say was before them, the nearest first; ends at the first word that is no address."""
-    written = b",".join(value for name, value in headers if name.lower() == FORWARDED)
     for word in reversed(written.decode("latin-1").split(",")[-HOPS:]):
         hop = _address(word.strip())
         if hop is None:
             return
         yield hop
+
+
+@lru_cache(maxsize=4_096)
+def _peer(text: str) -> tuple[Address, str] | None:
+    """An address and its name."""
+    address = _address(text)
+    return (address, _name(address)) if address else None
 
 
 def _address(text: str) -> Address | None:

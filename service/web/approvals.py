@@ -21,6 +21,7 @@ from service.web.bodies import MAX_BODY, read_body
 from service.web.desk import Asking, Desk
 from service.web.parameters import Nothing, read
 from telemetry import names
+from telemetry.person import user_of
 from telemetry.record import ApprovalDecision, Caller
 from telemetry.timestamp import timestamp
 
@@ -42,7 +43,7 @@ class Deciding(Protocol):
         ...
 
 
-class ApprovalBody(Struct, frozen=True, kw_only=True):
+class ApprovalBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Somebody's word; the reason is kept with the audit's event, and told to no model."""
 
     decision: Literal["approve", "deny"]
@@ -115,7 +116,7 @@ def _told(waiting: Waiting) -> Pending:
         id=waiting.call_id,
         name=waiting.tool,
         arguments=None if waiting.arguments is None else json.loads(waiting.arguments),
-        user_id=waiting.user_id,
+        user_id=user_of(waiting.user_id),
         asked_at=timestamp(waiting.asked_at),
         expires_at=timestamp(waiting.expires_at),
     )

@@ -19,7 +19,7 @@ from service.agent.model import Thinking
 from service.agent.structure import Unfit
 from service.agent.upstream.abilities import LEAST_BUDGET
 from service.auth.credentials import Credentials
-from service.errors import InvalidRequest, ServiceError, UnsupportedMediaType
+from service.errors import InvalidRequest, ServiceError, Unauthenticated, UnsupportedMediaType
 from service.web import attachments, fields
 from service.web.attachments import AttachmentBody
 from service.web.idempotency import KeyClaim, Keys, sent
@@ -48,7 +48,7 @@ class ResponseFormat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     schema: dict[str, Any]
 
 
-class ChatBody(Struct, frozen=True, kw_only=True, rename="camel"):
+class ChatBody(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """The body of a chat request."""
 
     message: Annotated[str, Meta(min_length=1, max_length=MAX_MESSAGE, pattern=NOT_BLANK)]
@@ -100,11 +100,18 @@ class HttpAsk:
         self._headers, self._body, self._settings, self._identify = headers, body, settings, identify
         self._keys, self._sent = keys, sent(headers.idempotency_keys, body)
         self._caller: Caller | None = None
+        self._refused: Unauthenticated | None = None
         self.heavy = isinstance(body, bytes) and len(body) > LIGHT
 
     async def caller(self) -> Caller:
-        """Who asks, by the credentials; looked at once."""
-        self._caller = self._caller or await self._identify(self._headers.credentials)
+        """Who asks, by the credentials; looked at once, and refused once."""
+        if self._refused:
+            raise self._refused
+        try:
+            self._caller = self._caller or await self._identify(self._headers.credentials)
+        except Unauthenticated as error:
+            self._refused = error
+            raise
         return self._caller
 
     def question(self) -> Question:

@@ -1,4 +1,4 @@
-"""GET /api/v1/audit/...: events a page at a time, one event or its proof, and an export of all.
+"""GET /api/v1/audit/...: a tenant's events a page at a time, one of them or its proof, and an export of all.
 
 Refuses content to callers who may not see it: its place says `masked`. Showing it is an audited act.
 """
@@ -18,6 +18,7 @@ from service.auth.permissions import Action, may
 from service.store.event import Event
 from service.store.opening import Opening
 from service.store.questions import Questions
+from service.store.tenancy import Tenanted
 from service.web import export
 from service.web.cursor import Cursors
 from service.web.desk import Asking, Desk, glance_of
@@ -64,14 +65,14 @@ class Auditing(Struct, frozen=True):
         return await self.lookup.proof(glance_of(request, caller, ITS_PROOF), event_id)
 
     async def export(self, request: Asking) -> Stream:
-        """All events, as a file."""
+        """All events of the caller's tenant, as a file."""
         caller = await self.desk.admit(request, Action.EXPORT)
         query = read(ExportQuery, request.scope["query_string"])
         filters, form = filters_of(query, caller), export.FORMS[query.format]
         salted = may(caller, Action.AUDIT_CONTENT)
-        pages = self._allowed(self.lookup.prover.export(filters, salted=salted), caller)
+        pages = self._allowed(self.lookup.prover.export(filters, salted=salted, whose=caller.tenant), caller)
         first = await anext(pages)  # a database that does not answer is still a problem with a status
-        unnamed = await self.lookup.questions.unnamed(filters)
+        unnamed = await self.lookup.questions.within(caller.tenant).unnamed(filters)
         self.desk.noted(request, caller, Look.EXPORT, f"GET {EXPORT}", unnamed)
         return Stream(
             export.told(form, first, pages, lambda event: event),
@@ -88,7 +89,7 @@ class Auditing(Struct, frozen=True):
 
 
 def auditing(
-    questions: Questions,
+    questions: Tenanted[Questions],
     cursors: Cursors,
     desk: Desk,
     prover: Prover,

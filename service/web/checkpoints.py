@@ -11,6 +11,17 @@ from service.seal.checkpoint import NotGenuine
 from service.seal.keys import key_id
 from telemetry.timestamp import timestamp
 
+ALGORITHM = "Ed25519"
+
+
+class KeyTold(Struct, frozen=True, rename="camel"):
+    """The public key of the log's checkpoints: as PEM, and as a C2SP verifier key for `origin`."""
+
+    algorithm: str
+    public_key: str
+    vkey: str
+    origin: str
+
 
 class Signed(Struct, frozen=True, kw_only=True, rename="camel"):
     """A checkpoint; `time` is ISO 8601 (UTC), `root` hex, `key_id` that of this installation's key (hex).
@@ -30,6 +41,11 @@ class Signed(Struct, frozen=True, kw_only=True, rename="camel"):
 def keys_of(key: LogKey) -> Keys:
     """The keys of an installation that may have signed its log."""
     return Keys([Verifier(each) for each in (key.public, *key.earlier)], key.origin)
+
+
+def key_told(key: LogKey) -> KeyTold:
+    """A key as it is told, to routes and commands alike."""
+    return KeyTold(ALGORITHM, key.pem, key.vkey, key.origin)
 
 
 def signed(note: str, key: LogKey) -> Signed:

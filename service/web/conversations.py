@@ -67,7 +67,7 @@ class PageQuery(Struct, frozen=True, kw_only=True):
     cursor: Words | None = None
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may be changed of a conversation."""
 
     title: Annotated[str, Meta(min_length=1, max_length=MOST_TITLE, pattern=NOT_BLANK)]
@@ -120,9 +120,9 @@ def _looking(conversations: Conversations, cursors: Cursors, desk: Desk) -> list
     async def listed(request: Asking) -> Page:
         caller = await desk.admit(request, Action.OWN)
         query = read(PageQuery, request.scope["query_string"])
-        question = f"{PATH} {caller.user_id}".encode("utf-8", "surrogatepass")
+        question = f"{PATH} {caller.person}".encode("utf-8", "surrogatepass")
         after = cursors.read(query.cursor, question) if query.cursor else LAST
-        found = await conversations.list(caller.user_id, query.limit + 1, after)
+        found = await conversations.list(caller.person, query.limit + 1, after)
         page, last = found[: query.limit], found[query.limit - 1] if len(found) > query.limit else None
         cursor = cursors.write((last.updated_at, last.id), question) if last else None
         return Page(conversations=tuple(Summary(**_told(each)) for each in page), next_cursor=cursor)
@@ -131,8 +131,8 @@ def _looking(conversations: Conversations, cursors: Cursors, desk: Desk) -> list
     async def shown(request: Asking, conversation_id: Id) -> Conversation:
         caller = await desk.admit(request, Action.OWN)
         read(Nothing, request.scope["query_string"])
-        found = await conversations.find(conversation_id.lower(), caller.user_id)
-        turns = await conversations.recall(found.id, caller.user_id, SHOWN_TURNS)
+        found = await conversations.find(conversation_id.lower(), caller.person)
+        turns = await conversations.recall(found.id, caller.person, SHOWN_TURNS)
         return Conversation(**_told(found), messages=tuple(each for turn in turns for each in said(turn)))
 
     return [listed, shown]
@@ -144,14 +144,14 @@ def _changing(conversations: Conversations, hide: Hide, desk: Desk) -> list[HTTP
         caller = await desk.admit(request, Action.OWN)
         read(Nothing, request.scope["query_string"])
         change = await _change(request)
-        found = await conversations.rename(conversation_id.lower(), caller.user_id, change.title)
+        found = await conversations.rename(conversation_id.lower(), caller.person, change.title)
         return Summary(**_told(found))
 
     @delete(ONE)
     async def hidden(request: Asking, conversation_id: Id) -> None:
         caller = await desk.admit(request, Action.OWN)
         read(Nothing, request.scope["query_string"])
-        await hide(conversation_id.lower(), caller.user_id)
+        await hide(conversation_id.lower(), caller.person)
 
     return [renamed, hidden]
 

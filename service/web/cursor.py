@@ -6,6 +6,7 @@ Refuses a cursor that was altered, made up, or given out for another question.
 import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 
 import msgspec
 
@@ -20,15 +21,17 @@ Position = tuple[int, str]
 
 
 class Cursors:
-    """Writes and reads cursors; every process with the same root secret reads the same ones."""
+    """Writes and reads cursors; every process with the same root secret reads the same ones.
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    Of the keys, which may change meanwhile, the first signs; what any of them signed holds.
+    """
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = keys
 
     def write(self, position: Position, question: bytes) -> str:
         """Sign a position; `question` is the route, its filters and whatever else must not change."""
-        told = msgspec.json.encode(position)
-        return urlsafe_b64encode(self._sign(told, question) + told).decode().rstrip("=")
+        return _written(self._keys[0], position, question)
 
     def read(self, cursor: str, question: bytes) -> Position:
         """Give the position that was signed for this question.
@@ -42,13 +45,20 @@ class Cursors:
         except (ValueError, msgspec.MsgspecError) as error:
             raise _foreign() from error
         # Written again and compared as text: base64 has several spellings of the same bytes.
-        if not hmac.compare_digest(self.write(position, question).encode(), cursor.encode()):
+        ours = (_written(key, position, question).encode() for key in self._keys)
+        if not sum(hmac.compare_digest(each, cursor.encode()) for each in ours):  # all, whichever it is
             raise _foreign()
         return position
 
-    def _sign(self, told: bytes, question: bytes) -> bytes:
-        signed = len(question).to_bytes(8) + question + told
-        return hmac.new(self._key, signed, hashlib.sha256).digest()[:SIGNATURE_BYTES]
+
+def _written(key: bytes, position: Position, question: bytes) -> str:
+    told = msgspec.json.encode(position)
+    return urlsafe_b64encode(_signature(key, told, question) + told).decode().rstrip("=")
+
+
+def _signature(key: bytes, told: bytes, question: bytes) -> bytes:
+    signed = len(question).to_bytes(8) + question + told
+    return hmac.new(key, signed, hashlib.sha256).digest()[:SIGNATURE_BYTES]
 
 
 def _foreign() -> InvalidRequest:

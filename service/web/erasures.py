@@ -21,12 +21,13 @@ from service.web.bodies import MAX_BODY, WRONG, read_body
 from service.web.desk import Asking, Desk
 from service.web.parameters import Nothing, read
 from telemetry.failure import FieldError
+from telemetry.person import person_of
 
 PATH = "/api/v1/audit/erasures"
 UNCONFIRMED = FieldError("confirm", "Expected the subject's name once more")
 
 
-class Erasure(Struct, frozen=True, kw_only=True):
+class Erasure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whom to forget; `confirm` is the name once more, because it cannot be undone."""
 
     subject: Annotated[str, Meta(min_length=1, max_length=256)]
@@ -64,8 +65,9 @@ class Erasing(Struct, frozen=True):
         """
         if asked.confirm != asked.subject:
             raise InvalidRequest(WRONG, fields=(UNCONFIRMED,))
-        done = await self.erasures.erase(asked.subject, partial(_row, doer), doer.at)
-        self.forget(asked.subject)
+        person = person_of(asked.subject, doer.within)
+        done = await self.erasures.erase(person, partial(_row, doer), doer.at)
+        self.forget(person)
         left = (await self.erasures.scrub()).left
         return ErasureReport(subject=asked.subject, left=left, **structs.asdict(done))
 

@@ -21,9 +21,9 @@ class EventPage(Struct, frozen=True, rename="camel"):
     next_cursor: str | None
 
 
-def question_of(filters: Filters) -> bytes:
-    """What a cursor is bound to: the route and its filters."""
-    return EVENTS.encode() + msgspec.json.encode(filters)
+def question_of(filters: Filters, tenant: str | None = None) -> bytes:
+    """What a cursor is bound to: the route, its filters and, where it has a name, the tenant."""
+    return EVENTS.encode() + msgspec.json.encode(filters) + (tenant or "").encode()
 
 
 def written(cursors: Cursors, page: Page, question: bytes) -> str | None:

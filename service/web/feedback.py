@@ -43,6 +43,14 @@ _given = metrics.get_meter(names.SCOPE).create_counter(
 )
 
 
+class Counting(Protocol):
+    """Counts what callers said of their turns."""
+
+    async def count(self, since: int | None, until: int | None) -> Sequence[Given]:
+        """How often models were rated up and down; raises DatabaseError."""
+        ...
+
+
 class Opinions(Protocol):
     """Where callers' words on their turns are kept; every method raises DatabaseError."""
 
@@ -62,12 +70,12 @@ class Opinions(Protocol):
         """What was said."""
         ...
 
-    async def count(self, since: int | None, until: int | None) -> Sequence[Given]:
-        """How often models were rated up and down."""
+    def within(self, tenant: str | None, /) -> Counting:
+        """The counts of one tenant alone."""
         ...
 
 
-class FeedbackBody(Struct, frozen=True, kw_only=True):
+class FeedbackBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a caller says of a turn."""
 
     rating: Literal["up", "down"]
@@ -112,7 +120,7 @@ def routes(opinions: Opinions, desk: Desk) -> list[HTTPRouteHandler]:
     @get(PATH)
     async def shown(request: Asking, turn_id: Id) -> FeedbackTold:
         caller, turn_id = await _admitted(desk, request, turn_id)
-        said = await opinions.find(turn_id, caller.user_id)
+        said = await opinions.find(turn_id, caller.person)
         if said is None:
             raise NotFound(NONE_GIVEN)
         return _told(said)
@@ -121,7 +129,7 @@ def routes(opinions: Opinions, desk: Desk) -> list[HTTPRouteHandler]:
     async def withdrawn(request: Asking, turn_id: Id) -> None:
         caller, turn_id = await _admitted(desk, request, turn_id)
         tell = partial(_event, desk.doer(request, caller), withdrawn=True) if desk.audited else None
-        _say(caller, await opinions.withdraw(caller.user_id, turn_id, tell), withdrawn=True)
+        _say(caller, await opinions.withdraw(caller.person, turn_id, tell), withdrawn=True)
 
     return [_giving(opinions, desk), shown, withdrawn, _counting(opinions, desk)]
 
@@ -131,7 +139,7 @@ def _giving(opinions: Opinions, desk: Desk) -> HTTPRouteHandler:
     async def given(request: Asking, turn_id: Id) -> FeedbackTold:
         caller, turn_id = await _admitted(desk, request, turn_id)
         body, doer = await read_body(FeedbackBody, request), desk.doer(request, caller)
-        model, trace_id = await _turn_of(opinions, turn_id, caller.user_id, patient=desk.audited)
+        model, trace_id = await _turn_of(opinions, turn_id, caller.person, patient=desk.audited)
         said = Feedback(
             turn_id=turn_id,
             rating=body.rating,
@@ -140,7 +148,7 @@ def _giving(opinions: Opinions, desk: Desk) -> HTTPRouteHandler:
             model=model,
             trace_id=trace_id,
         )
-        await opinions.give(caller.user_id, said, partial(_event, doer) if desk.audited else None)
+        await opinions.give(caller.person, said, partial(_event, doer) if desk.audited else None)
         _given.add(1, {"rating": body.rating})
         _say(caller, said)
         return _told(said)
@@ -151,9 +159,9 @@ def _giving(opinions: Opinions, desk: Desk) -> HTTPRouteHandler:
 def _counting(opinions: Opinions, desk: Desk) -> HTTPRouteHandler:
     @get(COUNTS)
     async def counted(request: Asking) -> FeedbackReport:
-        await desk.admit(request, Action.USAGE_ALL)
+        caller = await desk.admit(request, Action.USAGE_ALL)
         span = read(Period, request.scope["query_string"]).span()
-        return report(await opinions.count(span["since"], span["until"]))
+        return report(await opinions.within(caller.tenant).count(span["since"], span["until"]))
 
     return counted
 

@@ -82,7 +82,7 @@ class Keys:
         Raises:
             DatabaseError: nobody could look.
         """
-        found = await self.claims.find(caller.user_id, sent.key, microseconds())
+        found = await self.claims.find(caller.person, sent.key, microseconds())
         if found is None or found.answer is None or found.body_digest != sent.body_digest:
             return None
         return msgspec.json.decode(found.answer, type=dict[str, Any])
@@ -94,7 +94,7 @@ class KeyClaim:
     name = "idempotency_key"
 
     def __init__(self, keys: Keys, caller: Caller, sent: Sent, turn_id: str) -> None:
-        self._keys, self._user, self._sent, self._turn_id = keys, caller.user_id, sent, turn_id
+        self._keys, self._user, self._sent, self._turn_id = keys, caller.person, sent, turn_id
         self._taken = False
 
     async def take(self) -> None:
@@ -191,5 +191,6 @@ def frames(told: Mapping[str, Any]) -> list[bytes]:
 
 def sent(keys: Sequence[str], body: object) -> Sent | None:
     """What came with a request; a header that came several times is one, as HTTP has it."""
-    digest = hashlib.sha256(body).hexdigest() if isinstance(body, bytes) else ""
-    return Sent(", ".join(keys), digest) if keys else None
+    if not keys:
+        return None
+    return Sent(", ".join(keys), hashlib.sha256(body).hexdigest() if isinstance(body, bytes) else "")

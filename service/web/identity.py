@@ -9,6 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from service.web.headers import headers_of
+
 KEY = "parley.identity"
 WELL_FORMED = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 """An incoming X-Request-Id that is kept."""
@@ -27,7 +29,7 @@ def identity_of(scope: Mapping[str, Any]) -> Identity:
     return scope[KEY]
 
 
-def client_request_id(headers: list[tuple[bytes, bytes]]) -> str | None:
+def client_request_id(scope: Any) -> str | None:
     """The client's own id for the request, where it is well-formed."""
-    given = next((value for name, value in headers if name.lower() == b"x-request-id"), b"")
+    given = headers_of(scope).get(b"x-request-id", b"")
     return given.decode() if WELL_FORMED.fullmatch(given) else None

@@ -20,6 +20,7 @@ from service.limits.budget import BudgetStanding
 from service.web.desk import Asking, Desk
 from service.web.identity import identity_of
 from service.web.parameters import Nothing, read
+from telemetry.person import person_of
 from telemetry.record import Allowance, Caller
 
 OWN = "/api/v1/limits"
@@ -27,7 +28,7 @@ OTHERS = "/api/v1/limits/{subject:path}"
 MILLISECONDS, MICROS = 1_000, 1_000_000
 
 Known = Callable[[str], Awaitable[Caller | None]]
-"""A user's name -> a caller who is only looked at, as they were last; None for one nobody has seen."""
+"""A person -> a caller who is only looked at, as they were last; None for one nobody has seen."""
 
 
 class Policy(Struct, frozen=True):
@@ -75,13 +76,13 @@ def routes(gate: Gate, find: Known, desk: Desk) -> list[HTTPRouteHandler]:
         if user != caller.user_id:
             require(caller, Action.LIMITS_ALL)
         read(Nothing, request.scope["query_string"])
-        return standing(await gate.standings(caller if user == caller.user_id else await known(user)))
+        return standing(await gate.standings(caller if user == caller.user_id else await known(user, caller)))
 
     @delete(OTHERS, status_code=200)
     async def reset(request: Asking, subject: FromPath[str]) -> Standing:
         caller = await desk.admit(request, Action.LIMITS_ALL)
         read(Nothing, request.scope["query_string"])
-        whose = await known(subject.removeprefix("/"))
+        whose = await known(subject.removeprefix("/"), caller)
         await gate.reset(whose)
         desk.note(allowances.reset(_doer(request, caller, desk.clock()), whose.pseudonym, whose.role))
         return standing(await gate.standings(whose))
@@ -89,13 +90,13 @@ def routes(gate: Gate, find: Known, desk: Desk) -> list[HTTPRouteHandler]:
     return [own, others, reset]
 
 
-async def _known(find: Known, user: str) -> Caller:
-    """A user in the role and tenant they had last.
+async def _known(find: Known, user: str, caller: Caller) -> Caller:
+    """A user of the caller's tenant in the role they had last.
 
     Raises:
         NotFound: nobody has seen such a user.
     """
-    found = await find(user)
+    found = await find(person_of(user, caller.tenant))
     if found is None:
         raise NotFound("There is no user of that name.")
     return found

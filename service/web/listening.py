@@ -4,7 +4,9 @@ Holds its headers until the model's first content, so that a failure before it h
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import msgspec
 from litestar.types import Receive, Scope, Send
@@ -13,11 +15,14 @@ from service.agent.channel import Ear
 from service.agent.events import Event
 from service.agent.running import RunningTurn
 from service.web import answer, sse
+from service.web.heartbeat import Heartbeat
 from service.web.identity import Identity
 from service.web.problems import Problem, problem_of
 from service.web.reply import JSON, STREAM, Reply
 from telemetry.record import Outcome, TurnRecord
 
+LEAVING = "parley.leaving"
+"""Where a request's scope takes what is called when its client leaves; nowhere under a foreign server."""
 SILENCE = 15.0
 """Seconds after which a comment says that the stream is alive."""
 
@@ -42,14 +47,20 @@ class Listening:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; whatever happens here, the turn is over when this returns, and the span knows it."""
-        del scope
-        watch = asyncio.create_task(self._leave_with_client(receive), name="disconnect")
+        unwatched = self._watch(scope, receive)
         try:
             await self._answer(Reply(send))
         finally:
-            watch.cancel()
+            unwatched()
             self._running.leave(self._ear)
             await self._running.ended()
+
+    def _watch(self, scope: Any, receive: Receive) -> Callable[[], object]:
+        """Leave with the client; what is given back ends that."""
+        if on_leaving := scope.get(LEAVING):
+            on_leaving(partial(self._running.leave, self._ear))
+            return partial(on_leaving, None)
+        return asyncio.create_task(self._leave_with_client(receive), name="disconnect").cancel
 
     async def _answer(self, reply: Reply) -> None:
         if self._ear.place:
@@ -67,8 +78,7 @@ class Listening:
             await reply.whole(problem.status, {**self._own(), **problem.headers}, problem.encoded())
 
     async def _whole(self, reply: Reply) -> None:
-        while await self._ear.hear() is not None:
-            pass
+        self._ear.leave()  # what is said is kept as a whole
         record = await self._running.ended()
         if problem := self._problem(record):
             await reply.whole(problem.status, {**self._own(), **problem.headers}, problem.encoded())
@@ -81,20 +91,13 @@ class Listening:
         """Begin with an event that was heard, or at once where the head is not waited for any more."""
         frames = sse.Frames(self._ear.place - (1 if event else 0))
         await reply.begin(200, {**self._own(), **STREAM})
-        event = event or await self._next(reply)
-        while event is not None:
-            await reply.more(frames.of(event))
-            event = await self._next(reply)
+        with Heartbeat(reply, self._silence) as heart:
+            event = event or await self._ear.hear()
+            while event:
+                await reply.more(frames.of(event))
+                heart.said()
+                event = await self._ear.hear()
         await reply.end(await self._last(frames))
-
-    async def _next(self, reply: Reply) -> Event | None:
-        """The next event, with a comment for each silence before it."""
-        while True:
-            try:
-                async with asyncio.timeout(self._silence):
-                    return await self._ear.hear()
-            except TimeoutError:
-                await reply.more(sse.COMMENT)
 
     async def _last(self, frames: sse.Frames) -> bytes:
         """The terminal event; nothing for a listener who was left behind, and did not hear all before it.

@@ -13,6 +13,7 @@ from service.errors import NotFound
 from service.store.event import Event
 from service.store.opening import Opening
 from service.store.questions import Questions
+from service.store.tenancy import Tenanted
 from service.web.desk import Glance, Note, look_of
 from service.web.masking import masked
 from service.web.opinions import Join
@@ -28,7 +29,7 @@ class Lookup(Struct, frozen=True):
     `clock` gives microseconds since 1970 (UTC).
     """
 
-    questions: Questions
+    questions: Tenanted[Questions]
     prover: Prover
     opening: Opening
     join: Join
@@ -64,7 +65,7 @@ class Lookup(Struct, frozen=True):
 
     async def _found(self, glance: Glance, event_id: str) -> Event:
         require(glance.caller, Action.AUDIT)
-        found = await self.questions.event(event_id)
+        found = await self.questions.within(glance.caller.tenant).event(event_id)
         if found is None:
             raise NotFound(MISSING)
         return found

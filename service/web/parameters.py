@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, ValidationError, field, structs
 from service.errors import InvalidRequest
 from service.store.filters import Filters
 from service.store.questions import TURN, Grouping
+from service.web.fields import words_of
 from telemetry.failure import Category, Code, FieldError
 from telemetry.record import Outcome
 
@@ -145,7 +146,7 @@ def take(kind: type[Query], pairs: Sequence[tuple[str, str]]) -> Query:
             try:
                 values[each.name] = _convert(given[name], each.type)
             except ValidationError as error:
-                errors.append(FieldError(name, str(error)))
+                errors.append(FieldError(name, words_of(error)))
     errors += _backwards(values)
     if errors:
         raise InvalidRequest(WRONG, fields=tuple(errors))
@@ -165,6 +166,11 @@ def _convert(text: str, kind: Any) -> Any:
 def _moment(kind: type, text: Any) -> Moment:
     if kind is not Moment or not isinstance(text, str):
         raise ValueError(WHEN)
+    return moment_of(text)
+
+
+def moment_of(text: str) -> Moment:
+    """A date or a time of ISO 8601; raises ValueError."""
     try:
         time = datetime.fromisoformat(text)
         aware = time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -147,14 +147,7 @@ def _headers(failure: Failure, status: int) -> dict[str, str]:
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Litestar's handler for everything raised outside a turn, its own refusals included."""
-    failure = classify(_translated(error))
-    problem = problem_of(failure, identity_of(request.scope))
-    trace.get_current_span().set_attributes(spans.of_failure(failure))
-    if failure.unforeseen or problem.status >= SERVER_FAULT:
-        trace.get_current_span().set_status(Status(StatusCode.ERROR, failure.code))
-        log.say(names.REQUEST_FAILED, ERROR, **_told(failure, request))
-    if failure.category in DENIALS:
-        log.tell(_denial(failure, request))
+    problem = failed(request.scope, error)
     kept = _allow(error)
     return Response(
         problem.encoded(),
@@ -164,12 +157,25 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     )
 
 
-def _denial(failure: Failure, request: Request[Any, Any, Any]) -> Line:
+def failed(scope: Any, error: Exception) -> Problem:
+    """Tell span and log of a failure outside a turn, and how it is told the client."""
+    failure = classify(_translated(error))
+    problem = problem_of(failure, identity_of(scope))
+    trace.get_current_span().set_attributes(spans.of_failure(failure))
+    if failure.unforeseen or problem.status >= SERVER_FAULT:
+        trace.get_current_span().set_status(Status(StatusCode.ERROR, failure.code))
+        log.say(names.REQUEST_FAILED, ERROR, **_told(failure, scope))
+    if failure.category in DENIALS:
+        log.tell(_denial(failure, scope))
+    return problem
+
+
+def _denial(failure: Failure, scope: Mapping[str, Any]) -> Line:
     """The same line that a turn leaves that was denied."""
-    caller = caller_of(request.scope)
+    caller = caller_of(scope)
     fields = {
         "reason": failure.detail,
-        "route": _route(request.scope),
+        "route": _route(scope),
         "userId": caller.user_id if caller else None,
         "category": failure.category.value,
         "code": failure.code.value,
@@ -187,9 +193,9 @@ def caller_of(scope: Mapping[str, Any]) -> Caller | None:
     return scope.get(CALLER)
 
 
-def _told(failure: Failure, request: Request[Any, Any, Any]) -> dict[str, Any]:
+def _told(failure: Failure, scope: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "route": _route(request.scope),
+        "route": _route(scope),
         "category": failure.category.value,
         "code": failure.code.value,
         "error": failure.error,

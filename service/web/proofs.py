@@ -18,8 +18,9 @@ from service.store.database import Database
 from service.store.event import Event
 from service.store.filters import Filters
 from service.store.proofs import Seal
-from service.store.questions import EXPORT_PAGE
+from service.store.questions import EXPORT_PAGE, Questions
 from service.store.shown import shown
+from service.store.tenancy import Whose
 from service.web.checkpoints import Signed, keys_of, signed
 
 EVERYTHING = Filters()
@@ -120,17 +121,19 @@ class Prover:
         found = verify_export([line], keys_of(self.key), shown).findings
         return tuple(each.detail for each in found)
 
-    async def export(self, filters: Filters, *, salted: bool) -> AsyncGenerator[Sequence[SealedEvent]]:
-        """All events that are meant and under a checkpoint of now, newest first, a page at a time.
+    async def export(
+        self, filters: Filters, *, salted: bool, whose: Whose
+    ) -> AsyncGenerator[Sequence[SealedEvent]]:
+        """All that is meant of somebody's and under a checkpoint of now, newest first, a page at a time.
 
         There is a page even where there is no event; the first event carries the checkpoint.
 
         Raises:
             DatabaseError: as `prove`.
         """
-        under = await self._sealing.covering()
-        complete = filters == EVERYTHING and not await self._database.proofs.buried()
-        async with aclosing(self._pages(filters, under.size, complete=complete)) as pages:
+        under, asked = await self._sealing.covering(), self._database.questions_of(whose)
+        complete = filters == EVERYTHING and await self._whole(asked, under.size)
+        async with aclosing(self._pages(asked, filters, under.size, complete=complete)) as pages:
             first = True
             async for page in pages:
                 sealed = await self._sealed(page, under.size, salted=salted, paths=not complete)
@@ -147,10 +150,16 @@ class Prover:
         latest = await self._database.checkpoints.latest()
         return latest if latest and latest.size > log_index else await self._sealing.covering()
 
-    def _pages(self, filters: Filters, size: int, *, complete: bool) -> AsyncGenerator[Sequence[Event]]:
+    async def _whole(self, asked: Questions, size: int) -> bool:
+        """Whether all that was sealed under a checkpoint is there, and may be shown."""
+        return not await self._database.proofs.buried() and await asked.alone(size)
+
+    def _pages(
+        self, asked: Questions, filters: Filters, size: int, *, complete: bool
+    ) -> AsyncGenerator[Sequence[Event]]:
         if complete:
             return self._database.proofs.whole(size, self._page)
-        return _below(size, self._database.questions.pages(filters, self._page))
+        return _below(size, asked.pages(filters, self._page))
 
     async def _sealed(
         self, events: Sequence[Event], size: int, *, salted: bool, paths: bool

@@ -18,6 +18,7 @@ from service.store.feedback import Feedback
 from service.store.filters import Filters
 from service.store.opening import Opening
 from service.store.questions import TURN, Questions
+from service.store.tenancy import Tenanted
 from service.store.text import storable
 from service.web import retold
 from service.web.cursor import Cursors
@@ -85,7 +86,7 @@ class Lines(Struct, frozen=True):
 class Queries(Struct, frozen=True):
     """Tells of turns. `clock` gives microseconds since 1970 (UTC)."""
 
-    questions: Questions
+    questions: Tenanted[Questions]
     opening: Opening
     opinions: Opinions
     stands: Stands
@@ -97,16 +98,17 @@ class Queries(Struct, frozen=True):
     async def own(self, caller: Caller, asked: OwnQuery) -> EventPage:
         """A caller's own turns, the latest first, with their texts; raises InvalidRequest, DatabaseError."""
         filters = Filters(actor=caller.user_id, entity_type=TURN, trace_id=asked.trace_id)
-        question = b"own " + question_of(filters)
+        question = b"own " + question_of(filters, caller.tenant)
         after = cursor_read(self.cursors, asked.cursor, question)
-        page = await self.questions.events(filters, asked.limit, after)
+        page = await self.questions.within(caller.tenant).events(filters, asked.limit, after)
         return EventPage(tuple(await self.opening.page(page.events)), written(self.cursors, page, question))
 
     async def traced(self, caller: Caller, trace_id: str) -> tuple[str, ...]:
         """The turns of a trace that the caller may see: none, one, or two of many; raises DatabaseError."""
         actor = None if may(caller, Action.AUDIT) else caller.user_id
         filters = Filters(actor=actor, entity_type=TURN, trace_id=trace_id)
-        return tuple(event.id for event in (await self.questions.events(filters, 2)).events)
+        found = await self.questions.within(caller.tenant).events(filters, 2)
+        return tuple(event.id for event in found.events)
 
     async def one(self, glance: Glance, turn_id: str) -> Query:
         """A query's life; a look at another's by somebody who may see content is recorded.
@@ -141,7 +143,7 @@ class Queries(Struct, frozen=True):
         raise NotFound(MISSING)
 
     async def _visible(self, caller: Caller, turn_id: str) -> Event | None:
-        event = await self.questions.event(turn_id)
+        event = await self.questions.within(caller.tenant).event(turn_id)
         if event is None or event.entity_type != TURN:
             return None
         return event if _own(event, caller) or may(caller, Action.AUDIT) else None

@@ -106,6 +106,7 @@ def _caller(event: Event) -> Caller | None:
         method="",
         credential_id=told.get("credentialId") or "",
         pseudonym="",
+        tenant=told.get("tenant"),
         stale=bool(told.get("authStale")),
     )
 

@@ -14,6 +14,7 @@ from service.store.event import Event
 from service.store.filters import Filters
 from service.store.opening import Opening
 from service.store.questions import Questions
+from service.store.tenancy import Tenanted
 from service.web.cursor import Cursors
 from service.web.desk import Glance, Note, look_of
 from service.web.events import EventPage, question_of, written
@@ -28,7 +29,7 @@ Shown = TypeVar("Shown", bound=Event)
 class Search(Struct, frozen=True):
     """Searches the audit. `clock` gives microseconds since 1970 (UTC)."""
 
-    questions: Questions
+    questions: Tenanted[Questions]
     cursors: Cursors
     opening: Opening
     note: Note
@@ -43,11 +44,12 @@ class Search(Struct, frozen=True):
         caller = glance.caller
         require(caller, Action.AUDIT)
         filters = filters_of(query, caller)
-        question = question_of(filters)
+        question = question_of(filters, caller.tenant)
         after = cursor_read(self.cursors, query.cursor, question)
-        page = await self.questions.events(filters, query.limit, after)
+        asked = self.questions.within(caller.tenant)
+        page = await asked.events(filters, query.limit, after)
         if may(caller, Action.AUDIT_CONTENT):
-            unnamed = await self.questions.unnamed(filters)
+            unnamed = await asked.unnamed(filters)
             self.note(look_of(glance, Look.READ, unnamed, self.clock()))
         told = await as_allowed(page.events, caller, self.opening)
         return EventPage(tuple(told), written(self.cursors, page, question))
@@ -55,7 +57,7 @@ class Search(Struct, frozen=True):
     async def count(self, caller: Caller, query: PageQuery, most: int) -> int:
         """How many events there are on all pages, counted up to `most`; raises as `page` does."""
         require(caller, Action.AUDIT)
-        return await self.questions.count(filters_of(query, caller), most)
+        return await self.questions.within(caller.tenant).count(filters_of(query, caller), most)
 
 
 async def as_allowed(events: Sequence[Shown], caller: Caller, opening: Opening) -> Sequence[Shown]:

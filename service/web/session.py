@@ -10,16 +10,22 @@ from litestar.datastructures import Cookie
 
 from service.auth.credentials import SESSION, Credentials
 from service.auth.sessions import LIFE
+from service.web.headers import text_of
 
 
 def credentials_of(request: Request[Any, Any, Any]) -> Credentials:
-    """The headers that tell; one that came several times is one, as HTTP has it."""
+    """The headers that tell."""
+    return credentials_in(request.scope)
+
+
+def credentials_in(scope: Any) -> Credentials:
+    """The headers that tell, of a request that is not looked at otherwise."""
     return Credentials(
-        authorization=_header(request, "authorization"),
-        cookie=_header(request, "cookie", "; "),
-        sec_fetch_site=_header(request, "sec-fetch-site"),
-        origin=_header(request, "origin"),
-        host=_header(request, "host"),
+        authorization=text_of(scope, b"authorization"),
+        cookie=text_of(scope, b"cookie"),
+        sec_fetch_site=text_of(scope, b"sec-fetch-site"),
+        origin=text_of(scope, b"origin"),
+        host=text_of(scope, b"host"),
     )
 
 
@@ -31,11 +37,6 @@ def given(token: str, *, secure: bool) -> Cookie:
 def taken(*, secure: bool) -> Cookie:
     """What makes a browser forget it."""
     return _cookie("", 0, secure=secure)
-
-
-def _header(request: Request[Any, Any, Any], name: str, between: str = ", ") -> str | None:
-    values = request.headers.getall(name, [])
-    return between.join(values) if values else None
 
 
 def _cookie(value: str, seconds: int, *, secure: bool) -> Cookie:

@@ -20,10 +20,12 @@ from service.auth.sessions import MICROSECONDS, Sessions
 from service.auth.tokens import LEEWAY
 from service.errors import NotFound
 from service.store.sessions import KeptSession, SessionStore
+from service.store.tenancy import belongs
 from service.web import session
 from service.web.desk import Asking, Desk
 from service.web.parameters import Nothing, read
 from telemetry import log, names
+from telemetry.person import person_of, user_of
 from telemetry.record import Caller
 from telemetry.timestamp import timestamp
 
@@ -82,9 +84,14 @@ class Opened(Struct, frozen=True):
             NotFound: there is none.
         """
         found = await self.kept.find(session_id, now)
-        if found is None or (found.user_id != caller.user_id and not may(caller, Action.KEYS)):
+        if found is None or not _may_see(caller, found.user_id):
             raise NotFound(NOBODYS)
         return found
+
+
+def _may_see(caller: Caller, person: str) -> bool:
+    """Whether somebody's sessions are the caller's own, or of those of their tenant whom they may see."""
+    return person == caller.person or (belongs(person, caller.tenant) and may(caller, Action.KEYS))
 
 
 def routes(opened: Opened, desk: Desk) -> list[HTTPRouteHandler]:
@@ -112,7 +119,7 @@ def routes(opened: Opened, desk: Desk) -> list[HTTPRouteHandler]:
 
 
 async def list_sessions(opened: Opened, caller: Caller, user: str, now: int) -> SessionList:
-    """A user's sessions as the caller sees them; `now` is microseconds since 1970 (UTC)."""
+    """A person's sessions as the caller sees them; `now` is microseconds since 1970 (UTC)."""
     return SessionList(tuple(_told(each, caller) for each in await opened.kept.list(user, now)))
 
 
@@ -130,7 +137,7 @@ async def end(opened: Opened, desk: Desk, request: Asking, caller: Caller, sessi
 
 
 async def end_all(opened: Opened, desk: Desk, doer: Doer, user: str) -> Sequence[str]:
-    """End all sessions of a user, and note who did; gives what they were called."""
+    """End all sessions of a person, and note who did; gives what they were called."""
     ended = await opened.door.end_all(user)
     desk.note(_noted(opened, doer, user, ended))
     return ended
@@ -159,20 +166,20 @@ async def _asked(request: Asking, desk: Desk) -> tuple[Caller, str]:
 
 
 def about(caller: Caller, user: str | None) -> str:
-    """Whose sessions are meant: the caller's own, unless another user is named.
+    """Which person's sessions are meant: the caller's own, unless another user of their tenant is named.
 
     Raises:
         Forbidden: that is somebody else's business.
     """
     if user and user != caller.user_id:
         require(caller, Action.KEYS)
-    return user or caller.user_id
+    return person_of(user, caller.tenant) if user else caller.person
 
 
 def _told(kept: KeptSession, caller: Caller) -> Session:
     return Session(
         id=kept.id,
-        user=kept.user_id,
+        user=user_of(kept.user_id),
         role=kept.role,
         method="oidc" if kept.method == "oidc" else "link",
         begun_at=timestamp(kept.begun_at),

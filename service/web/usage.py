@@ -1,6 +1,7 @@
 """GET /api/v1/usage: what turns came to, by user, role, model, tool or day.
 
-Refuses other people's numbers to those who may see only their own: they get a sum of one.
+Refuses other people's numbers to those who may see only their own: they get a sum of one. Other tenants'
+are nobody's.
 """
 
 from litestar import get
@@ -9,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from service.auth.permissions import Action, may, require
 from service.store.filters import Filters
 from service.store.questions import Questions
+from service.store.tenancy import Tenanted
 from service.web.desk import Asking, Desk
 from service.web.parameters import UsageQuery, read
 from service.web.reports import UsageReport, report
@@ -17,7 +19,7 @@ from telemetry.record import Caller
 PATH = "/api/v1/usage"
 
 
-def routes(questions: Questions, desk: Desk) -> list[HTTPRouteHandler]:
+def routes(questions: Tenanted[Questions], desk: Desk) -> list[HTTPRouteHandler]:
     """The route."""
 
     @get(PATH)
@@ -28,8 +30,8 @@ def routes(questions: Questions, desk: Desk) -> list[HTTPRouteHandler]:
     return [usage]
 
 
-async def usage_of(questions: Questions, caller: Caller, query: UsageQuery) -> UsageReport:
-    """The sums a caller may have: his own, or everybody's.
+async def usage_of(questions: Tenanted[Questions], caller: Caller, query: UsageQuery) -> UsageReport:
+    """The sums a caller may have: their own, or those of everybody in their tenant.
 
     Raises:
         Forbidden, DatabaseError: there are none.
@@ -37,4 +39,4 @@ async def usage_of(questions: Questions, caller: Caller, query: UsageQuery) -> U
     require(caller, Action.OWN)
     actor = None if may(caller, Action.USAGE_ALL) else caller.user_id
     meant = Filters(actor=actor, **query.span())
-    return report(await questions.usage(query.group_by, meant))
+    return report(await questions.within(caller.tenant).usage(query.group_by, meant))

@@ -3,12 +3,13 @@
 Refuses nothing: tests hold that names, runbook and metrics fit.
 """
 
-from telemetry.alerts import answered, audit, collector, growth, keeping, limits, spikes, traffic
+from telemetry.alerts import access, answered, audit, collector, growth, keeping, limits, spikes, traffic
 from telemetry.alerts.rule import Group
 
 GROUPS: tuple[Group, ...] = (
     answered.GROUP,
     spikes.GROUP,
+    access.ACCESS,
     traffic.STREAMS,
     traffic.MODELS,
     traffic.COST,

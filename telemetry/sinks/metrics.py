@@ -13,6 +13,7 @@ from opentelemetry import metrics
 from config.settings import Limits, Settings
 from telemetry import names
 from telemetry.failure import RULES, Code
+from telemetry.measuring import NOBODY
 from telemetry.record import (
     ApprovalDecision,
     Decision,
@@ -132,7 +133,8 @@ def _of_model_call(call: ModelCall, record: TurnRecord, labels: Labels) -> Itera
     yield Point(names.MODEL_DURATION, call.seconds, told)
     if call.first_chunk_seconds is not None:
         yield Point(names.MODEL_FIRST_CHUNK, call.first_chunk_seconds, told)
-    yield Point(names.MODEL_RETRIES, max(0, len(call.attempts) - 1), {"model": model})
+    if (again := len(call.attempts) - 1) > 0:
+        yield Point(names.MODEL_RETRIES, again, {"model": model})
     for direction, tokens in (("input", call.usage.input_tokens), ("output", call.usage.output_tokens)):
         yield Point(names.TOKENS, tokens, {"direction": direction, "model": model})
         if tokens:
@@ -188,11 +190,15 @@ class MetricSink:
 
     def opened(self, opening: TurnOpening) -> None:
         """One more is active."""
+        if NOBODY.is_set():
+            return
         self._open.add(opening.turn_id)
         self._active.add(1)
 
     def closed(self, record: TurnRecord) -> None:
         """Record the turn's points, under its span, so that exemplars lead to the trace."""
+        if NOBODY.is_set():
+            return
         if record.opening.turn_id in self._open:
             self._open.remove(record.opening.turn_id)
             self._active.add(-1)

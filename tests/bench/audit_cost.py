@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -113,7 +114,7 @@ class Way(Struct, frozen=True):
     audit: AuditSink | None = None
 
 
-async def _turn(way: Way) -> Cost:
+async def turn(way: Way) -> Cost:
     """One turn of an instant model."""
     audit = way.audit
     turn_id = ids.uuid7()
@@ -140,8 +141,8 @@ async def measure(folder: Path, turns: int, crowd: int) -> tuple[list[Cost], lis
     """Costs with and without the audit, pair by pair, and the syncs meanwhile."""
     settings = Settings(audit=Audit(journal_dir=str(folder / "journal")))
     database = await open_database(f"sqlite:///{folder}/parley.db", Vault())
-    audit = await _audit(settings, database)
-    kept, bare = _way(audit, audit), _way(Forgetful())
+    audit = await audit_over(settings, database, database.audit)
+    kept, bare = way_over(audit, audit), way_over(Forgetful())
     syncs = Syncs()
     with ExitStack() as opened:
         syncs.watch(opened)
@@ -163,22 +164,24 @@ async def _call(kept: Way, bare: Way, turns: int, crowd: int) -> list[tuple[Cost
 
 async def _pair(kept: Way, bare: Way) -> tuple[Cost, Cost]:
     if random.random() < 0.5:  # noqa: S311 - no secret
-        return await _turn(kept), await _turn(bare)
-    without = await _turn(bare)
-    return await _turn(kept), without
+        return await turn(kept), await turn(bare)
+    without = await turn(bare)
+    return await turn(kept), without
 
 
-def _way(sink: Sink, audit: AuditSink | None = None) -> Way:
+def way_over(sink: Sink, audit: AuditSink | None = None) -> Way:
+    """A recorder that tells this sink, timed."""
     timed = Timed(sink)
     return Way(Recorder(guard([("timed", timed)]), ending_of), timed, audit)
 
 
-async def _audit(settings: Settings, database: Database) -> AuditSink:
+async def audit_over(settings: Settings, database: Database, rows: Any) -> AuditSink:
+    """The audit of these settings, whose rows go there."""
     derived, log_id = Derived(Secret("a root secret of a bench, long enough")), await database.audit.log_id()
     key = log_key(None, derived.signing_seeds, log_id)
     audit = AuditSink(settings)
     sealing = Sealing(database.checkpoints, key, (), microseconds)
-    audit.equipment = Equipment(rows=database.audit, keys=derived.journals, tell=_nobody, sealing=sealing)
+    audit.equipment = Equipment(rows=rows, keys=derived.journals, tell=_nobody, sealing=sealing)
     await audit.start()
     return audit
 

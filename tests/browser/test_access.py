@@ -94,8 +94,10 @@ def test_a_conversation_is_deleted_by_keyboard_and_the_focus_is_never_lost(visit
         page.keyboard.press("Enter")
         expect(page.get_by_role("dialog")).to_be_visible()
         page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_be_hidden()
         assert focused(page) == "delete"
         page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog")).to_be_visible()
         tab_to(page, "Delete", 4)
         page.keyboard.press("Enter")
         expect(page.get_by_text("None yet")).to_be_visible()
@@ -140,3 +142,21 @@ def test_on_a_phone_nothing_is_cut_off_and_everything_is_there(visiting):
         page.get_by_role("button", name="Conversations").click()
         page.get_by_role("button", name="New conversation").click()
         expect(page.get_by_text("What would you like to know?")).to_be_visible()
+
+
+AGAIN = """async () => {
+    const files = performance.getEntriesByType("resource").map(each => each.name);
+    const { confirmed } = await import(files.find(name => /\\/dialog[^/]*\\.js$/.test(name)));
+    const first = confirmed("First?", "", "Yes");
+    document.getElementById("dialog").close();
+    const second = confirmed("Second?", "", "Yes");
+    // a close is told in a frame of its own
+    await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 50))));
+    document.querySelector("#dialog form").requestSubmit();
+    return [await first, await second];
+}"""
+
+
+def test_a_dialog_that_was_closed_does_not_answer_for_the_one_that_is_open(visiting):
+    with visiting("again") as visit:
+        assert visit.open().evaluate(AGAIN) == [False, True]

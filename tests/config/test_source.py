@@ -130,3 +130,21 @@ def test_a_link_to_a_secret_file_is_followed(tmp_path):
 def test_a_secret_file_that_is_not_there_is_refused(path):
     with pytest.raises(Unreadable, match="cannot be read"):
         read_secret(path)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o440, 0o444, 0o644, 0o664])
+def test_a_secret_may_be_mounted_readable(tmp_path, mode):
+    path = tmp_path / "secret"
+    path.write_text("word")
+    path.chmod(mode)
+    assert read_secret(str(path)) == "word"
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o602, 0o777])
+def test_a_secret_that_everybody_may_write_is_refused(tmp_path, mode):
+    path = tmp_path / "secret"
+    path.write_text("word")
+    path.chmod(mode)
+    with pytest.raises(Unreadable, match="everybody may write") as refused:
+        read_secret(str(path))
+    assert "word" not in str(refused.value)

@@ -46,7 +46,11 @@ UNREACHABLE = {
     "AGENT_JWT_JWKS_URL": "http://127.0.0.1:1/jwks",
     "AGENT_AUDIT_CHECKPOINT_WEBHOOK": "http://127.0.0.1:1/checkpoints",
 }
-TIGHT = {"AGENT_TOKENS_PER_MINUTE": "20000", "AGENT_RATE_LIMIT_CONCURRENCY": "1"}
+TIGHT = {
+    "AGENT_TOKENS_PER_MINUTE": "20000",
+    "AGENT_RATE_LIMIT_CONCURRENCY": "1",
+    "AGENT_AUTH_FAILURES": "1",
+}
 SMALL = {
     "AGENT_BUDGET_USER_DAY_USD": "0.02",
     "AGENT_MAX_TOKENS": "100",
@@ -83,7 +87,7 @@ def collect(folder: Path) -> Found:
     }
     (folder / "cwd").mkdir()
     with Service(folder / "cwd", settings) as service:
-        keys = {role: made(service, role) for role in ("AUDIT_HEAD", "GUEST")}
+        keys = callers(service, folder / "cwd")
         found["cli/keys_create"] = keys["GUEST"]
         found |= {f"routes/{name}": value for name, value in routes(service, keys["AUDIT_HEAD"]["key"])}
         found |= {f"events/{name}": value for name, value in events(service)}
@@ -127,6 +131,8 @@ def on_a_full_disk(cwd: Path) -> Iterator[tuple[str, Any]]:
         yield "lines/journal_unsafe", service.wait_for_line(type="journal_unsafe")
         resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (most, most))
         yield "lines/journal_mended", service.wait_for_line(type="journal_mended")
+        assert ask(service, "Hello", key="wrong").status_code == 401
+        yield "lines/address_held_off", service.wait_for_line(type="address_held_off")
 
 
 def on_a_small_budget(cwd: Path) -> Iterator[tuple[str, Any]]:
@@ -217,6 +223,13 @@ def made(service: Service, role: str) -> Found:
     return told(service, "keys", "create", "--user", role.lower(), "--role", role)
 
 
+def callers(service: Service, cwd: Path) -> Found:
+    """Keys by role, all used before: a minute that passes, or does not, changes no sample."""
+    keys = {role: made(service, role) for role in ("AUDIT_HEAD", "GUEST")}
+    ask_database(f"sqlite:///{cwd}/var/parley.db", "UPDATE api_key SET last_used_at = created_at")
+    return keys
+
+
 def told(service: Service, *arguments: str) -> Any:
     """What a command prints as JSON."""
     done = service.cli(*arguments, "--json")
@@ -292,8 +305,7 @@ def administered(service: Service, head: str) -> Iterator[tuple[str, Any]]:
     made = requested(service, "POST", "/api/v1/keys", key=head, json=body).json()
     yield "makeKey", made
     yield "listKeys", got(service, "/api/v1/keys", head)
-    assert requested(service, "DELETE", f"/api/v1/keys/{made['id']}", key=head).status_code == 204
-    yield "revokeKey", None
+    yield from endings(service, head, f"/api/v1/keys/{made['id']}")
     with httpx.Client(trust_env=False) as browser:
         assert browser.get(service.console).status_code == 303
         listed = browser.get(f"{service.url}/api/v1/sessions").json()
@@ -419,14 +431,31 @@ def repeated(service: Service) -> Iterator[tuple[str, Any]]:
         yield "conflict", ask(service, "Hello [sim:slow:100]", headers=running, stream=True).json()
 
 
+def endings(service: Service, head: str, path: str) -> Iterator[tuple[str, Any]]:
+    """The routes that end keys and tokens."""
+    rotated = requested(service, "POST", f"{path}/rotate", key=head, json={"overlap": "1h"})
+    yield "rotateKey", rotated.json()
+    assert requested(service, "DELETE", path, key=head).status_code == 204
+    yield "revokeKey", None
+    revoked = requested(service, "POST", "/api/v1/tokens/revoke", key=head, json={"user": "kim"})
+    yield "revokeTokens", revoked.json()
+
+
+def let_in(service: Service, key_id: str) -> Iterator[tuple[str, Any]]:
+    """Every command about keys and tokens that prints JSON."""
+    yield "keys_list", told(service, "keys", "list")
+    yield "keys_rotate", told(service, "keys", "rotate", key_id)
+    yield "keys_revoke", told(service, "keys", "revoke", key_id)
+    yield "tokens_revoke", told(service, "tokens", "revoke", "--user", "kim")
+
+
 def commands(service: Service, key_id: str) -> Iterator[tuple[str, Any]]:
     """Every command that prints JSON."""
     (row,) = service.rows()[:1]
     yield "settings", told(service, "settings")
     yield "check", told(service, "check")
     yield "tools", told(service, "tools")
-    yield "keys_list", told(service, "keys", "list")
-    yield "keys_revoke", told(service, "keys", "revoke", key_id)
+    yield from let_in(service, key_id)
     yield "audit_list", told(service, "audit", "list", "--trace-id", row["traceId"])
     yield "audit_show", told(service, "audit", "show", row["id"])
     yield "audit_prove", told(service, "audit", "prove", row["id"])

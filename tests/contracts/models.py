@@ -88,11 +88,16 @@ def completions_api() -> Iterator[Api]:
         yield Api(f"{url}/v1", lambda: len(fake.asked), lambda: fake.left)
 
 
-APIS: dict[str, Callable[[], Any]] = {"anthropic": messages_api, "openai": completions_api}
+APIS: dict[str, Callable[[], Any]] = {
+    "anthropic": messages_api,
+    "anthropic over httpx": messages_api,
+    "openai": completions_api,
+}
 """Whoever speaks HTTP, and the API that answers."""
 
 MODELS: dict[str, Callable[[str, Times | None], Any]] = {
     "anthropic": lambda url, times: AnthropicModel("any", url, times),
+    "anthropic over httpx": lambda url, times: AnthropicModel("any", url, times, transport="httpx"),
     "openai": lambda url, times: CompletionsModel("any", url, times),
 }
 """Whoever speaks HTTP, and the model that asks."""

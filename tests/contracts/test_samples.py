@@ -167,10 +167,14 @@ def write(collected: dict[str, Any], machine: str) -> None:
         path.write_text(json.dumps(cleaned(value, machine), indent=2, ensure_ascii=False) + "\n")
     examples = {each.id: sample(f"routes/{each.id}") for each in OPERATIONS if each.id != "getSchema"}
     examples |= {"chat request": {"message": "What is 12*7?"}, "getSchema": {"openapi": "3.1.0"}}
-    examples["renameConversation request"] = {"title": "Sums"}
     examples["decideApproval request"] = {"decision": "approve", "reason": "The invoice is right."}
     examples["giveFeedback request"] = {"rating": "up", "comment": "Exactly what I needed."}
     examples["makeKey request"] = {"user": "kim", "role": "AUDITOR", "expires": "90d"}
+    examples |= {
+        "renameConversation request": {"title": "Sums"},
+        "rotateKey request": {"overlap": "24h"},
+        "revokeTokens request": {"user": "kim"},
+    }
     examples["eraseSubject request"] = {"subject": "auditee", "confirm": "auditee"}
     event = examples.pop("exportAuditEvents")[0]
     del examples["resumeChat"]

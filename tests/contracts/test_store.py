@@ -281,6 +281,7 @@ async def test_the_view_has_the_same_columns_and_kinds_of_values(database):
         "responseTime": "int",
         "count": "int",
         "logIndex": "int",
+        "tenant": "NoneType",
     }
 
 

@@ -77,6 +77,12 @@ def _soak(found: Any) -> Score:
     return Score(len(found), counted, sum(len(each["faults"]) for each in found))
 
 
+def _fuzz(found: Any) -> Score:
+    totals = found["totals"].items()
+    counted = _words({kind: total["tried"] for kind, total in totals})
+    return Score(sum(total["rounds"] for _, total in totals), counted, len(found["faults"]))
+
+
 PROFILES: Mapping[str, Callable[[Any], Score]] = {
     "faults": _kills,
     "upstream": _upstream,
@@ -85,6 +91,7 @@ PROFILES: Mapping[str, Callable[[Any], Score]] = {
     "overload": _overload,
     "stack": _stack,
     "soak": _soak,
+    "fuzz": _fuzz,
 }
 """By the name of the file, how it is read."""
 

@@ -40,7 +40,7 @@ ARGUMENTS = {
 }
 WANTED = {**END[1], "delta": {"stop_reason": "tool_use", "stop_sequence": None}}
 PIECE = {**WORDS, "delta": {"type": "text_delta", "text": "x" * 262_144}}
-PIECES = 12
+PIECES, TOLD = 12, str(WORDS["delta"]["text"])
 NAMED = re.compile(r"\[([a-z-]+)\] #([\w-]+)")
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from tests.faults import brink, endings, overload, results, soak, stack, upstream_rounds
 from tests.faults.scoreboard import PROFILES, scores, table
+from tests.hostile import book
 
 CLEAN = {
     "faults": results.Results(totals={"lean": results.Total(rounds=2, kills={"random": 3})}),
@@ -14,6 +15,7 @@ CLEAN = {
     "overload": [overload.Figures(answers={"200": 5}, rows=5)] * 2,
     "stack": stack.Results(totals={"away": stack.Total(rounds=2, asked=6)}),
     "soak": [soak.Round(seed=1, database="sqlite")] * 2,
+    "fuzz": book.Results(totals={"roles": book.Total(rounds=2, tried=9)}),
 }
 FAULTY = {
     "faults": results.Results(faults=["x"]),
@@ -23,6 +25,7 @@ FAULTY = {
     "overload": [overload.Figures(answers={"200": 5}, rows=4)],
     "stack": stack.Results(faults=["x"]),
     "soak": [soak.Round(seed=1, database="sqlite", faults=["x"])],
+    "fuzz": book.Results(faults=["x"]),
 }
 
 

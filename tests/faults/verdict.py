@@ -24,7 +24,8 @@ from tests.faults.lives import SECRET, TYPES, Lives
 from tests.harness.sql import ask
 
 REFUSED = "refused"
-ERROR = 400
+SHARING = {*range(400, 500), 500, 503}
+"""Statuses of refusals, which may share a row."""
 NUMBERS = ("inputTokens", "outputTokens", "costMicros")
 EVENTS = "SELECT id, count, writer, writer_seq FROM audit_event"
 ASIDE = "SELECT id, writer, writer_seq FROM audit_quarantine"
@@ -204,7 +205,7 @@ def _refused(heard: Heard) -> bool:
 
 def _unread(heard: Heard) -> bool:
     """Whether it is known to have failed or been refused, but not why: a kill came after its head."""
-    return heard.state is State.BEGAN and (heard.status or 0) >= ERROR
+    return heard.state is State.BEGAN and heard.status in SHARING
 
 
 def judged(lives: Lives) -> Verdict:

@@ -108,7 +108,8 @@ class FakeConversations:
         self.hidden: list[tuple[str, str, bool]] = []
         self.away: Exception | None = None
 
-    async def keep(self, user_id: str, title: str, turn: KeptTurn) -> bool:
+    async def keep(self, user_id: str, title: str, turn: KeptTurn, patience: float = 0.0) -> bool:
+        del patience
         _or_raise(self.away)
         self.kept.setdefault(turn.turn_id, (user_id, title, turn))
         return True

@@ -99,6 +99,9 @@ class Stream:
             self.response = opened.enter_context(client.stream("POST" if body else "GET", route, json=body))
             self._opened = opened.pop_all()
         self._pieces = self.response.iter_bytes()
+        self._told = (
+            self._tell()
+        )  # one for all who read: events that came together are told by whoever is next
 
     def __enter__(self) -> Self:
         return self
@@ -108,6 +111,9 @@ class Stream:
 
     def __iter__(self) -> Iterator[Event]:
         """Tell each event as soon as it is complete, until the service ends the stream."""
+        return self._told
+
+    def _tell(self) -> Iterator[Event]:
         for piece in self._pieces:
             for event in self._parser.feed(piece):
                 self.events.append(event)

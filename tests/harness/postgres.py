@@ -30,6 +30,7 @@ SETTINGS = {
     "logging_collector": "off",
     "log_min_messages": "fatal",
     "max_connections": "100",
+    "max_wal_size": "128MB",
 }
 
 

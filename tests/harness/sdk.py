@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import format_span_id, format_trace_id
 
+from telemetry import spans
 from tests.harness.signals import Span, SpanEvent
 
 
@@ -70,10 +71,12 @@ def traced() -> Iterator[InMemorySpanExporter]:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(kept))
     before, passing.current = passing.current, provider
+    spans.tracer_of.cache_clear()
     try:
         yield kept
     finally:
         passing.current = before
+        spans.tracer_of.cache_clear()
 
 
 @contextmanager

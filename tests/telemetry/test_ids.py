@@ -1,3 +1,4 @@
+import subprocess
 import sys
 import threading
 import time
@@ -86,3 +87,22 @@ def test_a_minted_span_has_ids_of_its_own_and_records_nothing():
     assert not one.is_recording()
     assert one.get_span_context().trace_id != two.get_span_context().trace_id
     assert not one.get_span_context().trace_flags.sampled
+
+
+FORKING = """
+import os
+from telemetry import ids
+ids.uuid7()
+reader, writer = os.pipe()
+if not (child := os.fork()):
+    os.write(writer, ids.uuid7().encode())
+    os._exit(0)
+os.waitpid(child, 0)
+print(os.read(reader, 36).decode(), ids.uuid7())
+"""
+
+
+def test_a_forked_process_draws_randomness_of_its_own():
+    told = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, check=True).stdout
+    theirs, ours = (UUID(each).int & ((1 << 62) - 1) for each in told.split())
+    assert theirs != ours

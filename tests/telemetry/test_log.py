@@ -199,6 +199,7 @@ def test_a_field_that_breaks_the_exporter_raises_nothing(monkeypatch):
         raise RuntimeError("no words")
 
     handler, emitted = log.OtlpHandler(content=True), []
+    monkeypatch.setattr(handler.logger, "enabled", lambda **_: True)
     monkeypatch.setattr(handler.logger, "emit", lambda **told: (emitted.append(told), breaking()))
     record = logging.LogRecord("parley", logging.ERROR, "", 0, "", None, None)
     record.line = log.Line(names.SINK_FAILED, logging.ERROR, {"error": Speechless()})

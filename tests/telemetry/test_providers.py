@@ -13,7 +13,11 @@ from telemetry import providers
 from tests.harness.otlp import Mode, Receiver
 
 ROOT = Path(__file__).parents[2]
-START = "import json, os; from telemetry import providers; from opentelemetry import trace, metrics, _logs;"
+START = """
+import json, os
+from opentelemetry import _logs, metrics, trace
+from telemetry import measuring, providers
+"""
 SAY = """
 providers.start(os.environ)
 with trace.get_tracer('parley').start_as_current_span('a') as span:
@@ -71,8 +75,35 @@ def test_what_opentelemetry_refuses_we_refuse_in_its_words(environ, named):
     assert named in done.stdout
 
 
-def test_with_nothing_set_spans_are_real_and_stopping_is_quick():
-    assert told(SAY + TELL.format("providers.stop()")) == [True, True, False]
+def test_with_nothing_set_nothing_is_made_and_stopping_is_quick():
+    assert told(SAY + TELL.format("providers.stop()")) == [True, False, False]
+
+
+@pytest.mark.parametrize("given", [{"OTEL_SDK_DISABLED": "false"}, {"OTEL_LOGS_EXPORTER": "console"}])
+def test_where_spans_alone_are_not_taken_they_have_their_ids(given):
+    done = run(SAY + TELL.format("providers.stop()"), **given)
+    assert json.loads(done.stdout.splitlines()[-1]) == [True, True, False], done.stderr
+
+
+CALLED = """
+from opentelemetry.propagate import extract
+at = extract({'traceparent': '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-%s'})
+child = trace.get_tracer('parley').start_span('b', at)
+counter = metrics.get_meter('parley').create_counter('b')
+measured = [getattr(counter, '_is_enabled', bool)(), not measuring.NOBODY.is_set()]
+print(json.dumps([child.is_recording(), child.get_span_context().trace_flags.sampled, *measured]))
+"""
+NOTHING, ALL, CALLERS = [False] * 4, [True] * 4, [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("exporter", "flags", "made"),
+    [("none", "00", NOTHING), ("none", "01", CALLERS), ("console", "01", ALL)],
+)
+def test_what_nobody_takes_is_not_made_and_a_callers_sampled_trace_goes_on(exporter, flags, made):
+    environ = {f"OTEL_{signal}_EXPORTER": exporter for signal in ("TRACES", "METRICS")}
+    done = run("\nproviders.start(os.environ)" + CALLED % flags, **environ)
+    assert json.loads(done.stdout.splitlines()[0]) == made, done.stderr
 
 
 def test_with_the_sdk_off_spans_are_none_and_stopping_is_fine():

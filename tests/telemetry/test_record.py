@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 
 from telemetry.failure import Code, Failure
-from telemetry.record import Attempt, Ending, Outcome, ToolOutcome, TurnRecord, Usage, UsageSource
+from telemetry.person import parted
+from telemetry.record import Attempt, Caller, Ending, Outcome, ToolOutcome, TurnRecord, Usage, UsageSource
 from tests.harness.records import RECORDS, UNHURT, a_model_call, a_tool_call, answered, refused
 
 OVERLOADED = Failure(code=Code.UPSTREAM_OVERLOADED, error="UpstreamOverloaded: 529", stack="at the attempt")
@@ -119,3 +120,8 @@ def test_the_model_is_the_one_that_answered_last():
     assert answered(model_calls=(failed, a_model_call(model="other", failure=OVERLOADED))).model == "other"
     silent = a_model_call(model="other", failure=OVERLOADED, first_chunk_seconds=None)
     assert answered(model_calls=(failed, silent)).model == "claude-sonnet-5-5"
+
+
+def test_a_name_that_holds_a_separator_is_nobody_of_a_tenant():
+    caller = Caller(user_id="acme\x1fann", role="CFO", method="jwt", credential_id="1", pseudonym="p")
+    assert parted(caller.person)[0] is None

@@ -2,6 +2,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from opentelemetry import trace
 
 from telemetry import ids
 from telemetry.canonical import canonical, commitment
@@ -9,6 +10,7 @@ from telemetry.failure import Code, Failure
 from telemetry.record import Attempt, Outcome, ToolOutcome, Usage
 from telemetry.testing import MemorySink
 from tests.harness.records import CALLER, LIMIT
+from tests.harness.sdk import traced
 from tests.telemetry.turns import ROUTE, BrokenSink, Gone, Late, Refused, recorder
 
 ASKED = {"conversation_id": "conversation-1", "model": "model-1", "query": "How much?", "streamed": True}
@@ -260,7 +262,8 @@ def test_sinks_are_told_though_a_span_cannot_be_written(monkeypatch, broken):
         raise TypeError("no attribute")
 
     monkeypatch.setattr(f"telemetry.spans.{broken}", breaking)
-    with recorder(sink, content=True).turn("turn-1", ROUTE):
+    server = trace.get_tracer("server").start_as_current_span
+    with traced(), server("server"), recorder(sink, content=True).turn("turn-1", ROUTE):
         pass
     assert done
     assert len(sink.records) == 1

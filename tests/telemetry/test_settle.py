@@ -2,7 +2,7 @@ from importlib.metadata import version
 
 import pytest
 
-from telemetry.providers import settle
+from telemetry.providers import instruments, settle, spare
 
 VERSION = f"service.version={version('parley')}"
 OURS = {
@@ -13,6 +13,9 @@ OURS = {
     "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "40",
     "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT": "40",
 }
+SAMPLER = "OTEL_TRACES_SAMPLER"
+OFF = "parentbased_always_off"
+DISABLED = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 
@@ -166,6 +169,33 @@ def test_name_and_version_of_the_service(given, name, attributes):
     settle(environ)
     assert environ.get("OTEL_SERVICE_NAME") == name
     assert environ["OTEL_RESOURCE_ATTRIBUTES"] == attributes
+
+
+@pytest.mark.parametrize(
+    ("given", "sampler", "disabled", "off"),
+    [
+        ({}, OFF, "asgi", "true"),
+        ({"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": ""}, OFF, "asgi", "true"),
+        ({"OTEL_SDK_DISABLED": "false"}, OFF, "asgi", "false"),
+        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://a:4318"}, OFF, "asgi", None),
+        ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://a:4318"}, OFF, None, None),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://a:4318"}, None, None, None),
+        ({ENDPOINT: "http://a:4318"}, None, None, None),
+        ({ENDPOINT: "http://a:4318", "OTEL_SDK_DISABLED": "true"}, OFF, "asgi", "true"),
+        ({"OTEL_TRACES_EXPORTER": "console"}, None, None, None),
+        ({"OTEL_TRACES_EXPORTER": "none,mine"}, None, None, None),
+        ({"OTEL_CONFIG_FILE": "otel.yaml"}, None, None, None),
+        ({SAMPLER: "always_on", DISABLED: "redis"}, "always_on", "redis", None),
+        ({ENDPOINT: "http://a:4318", DISABLED: "redis, asgi"}, None, "redis, asgi", None),
+    ],
+)
+def test_what_nobody_takes_is_not_made_unless_the_operator_says_so(given, sampler, disabled, off):
+    environ = dict(given)
+    settle(environ)
+    spare(environ)
+    assert (environ.get(SAMPLER), environ.get(DISABLED)) == (sampler, disabled)
+    assert environ.get("OTEL_SDK_DISABLED") == off
+    assert instruments(environ) is ("asgi" not in (disabled or ""))
 
 
 def test_settling_twice_is_settling_once():

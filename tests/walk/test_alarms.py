@@ -131,11 +131,15 @@ def test_of_several_workers_one_tells_for_all_and_another_when_it_dies(alarmed):
     assert len({got.id for got in hook.got}) == 2
 
 
+def spent(hook):
+    return ("firing", "BudgetSpent") in told(hook)
+
+
 def test_a_budgets_threshold_is_told_by_the_webhook_and_by_its_own_line_alone(alarmed):
     with Hook() as hook:
         service = alarmed(hook.url, AGENT_BUDGET_USER_DAY_USD="0.02", AGENT_MAX_TOKENS="100")
-        wait(lambda: ask(service, "Hello").status_code == 402, seen=service.said)
-        wait(lambda: ("firing", "BudgetSpent") in told(hook), seen=service.said)
+        # the first refusal may be for money that is put aside and comes back: that is no budget spent
+        wait(lambda: ask(service, "Hello").status_code == 402 and spent(hook), seen=service.said)
         assert service.stop() == 0
     of_budgets = [got.said["commonLabels"] for got in hook.got if "budget" in got.said["commonLabels"]]
     lines_told = service.lines(type="budget_threshold")

@@ -97,14 +97,19 @@ def test_users_of_one_tenant_share_its_number_and_keep_their_own(start_service):
         ask(service, "x", key=key).status_code for key in (ann, ann, ben, ben, ben, eve, eve, eve, eve)
     ]
     assert statuses == [200, 200, 200, 200, 429, 200, 200, 200, 429]
-    head = key_of(service, "AUDIT_HEAD", "head")
     service.wait_for_rows(6, actorId="ann")
-    looked = httpx.get(
-        f"{service.url}/api/v1/limits/ann", headers={"Authorization": f"Bearer {head}"}, trust_env=False
-    ).json()
-    assert {each["name"]: each["remaining"] for each in looked["policies"]}["tenant"] == 1  # of the last one
+    for tenant, left in (("acme", 0), ("other", 1)):  # each head sees the ann of their own
+        looked = look(service, "ann", token("head", "AUDIT_HEAD", tenant=tenant)).json()
+        assert {each["name"]: each["remaining"] for each in looked["policies"]}["tenant"] == left
+    assert look(service, "ann", key_of(service, "AUDIT_HEAD", "head")).status_code == 404
     fifth = ask(service, "x", key=ben)
     assert fifth.json()["error"] == TEXT.format(4, "per minute")
+
+
+def look(service: Service, user: str, key: str) -> httpx.Response:
+    """How a user stands, as it is told to whoever has the key."""
+    headers = {"Authorization": f"Bearer {key}"}
+    return httpx.get(f"{service.url}/api/v1/limits/{user}", headers=headers, trust_env=False)
 
 
 def test_a_model_and_a_tool_have_their_numbers(start_service, receiver):

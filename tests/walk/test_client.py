@@ -194,6 +194,27 @@ def test_keys_are_made_used_and_revoked(typed, head):
     assert typed.parsed("revoke_key", made.id, key=head, status=404).code is typed.models.Code.NOT_FOUND
 
 
+def test_a_key_is_rotated_and_both_hold(typed, head):
+    made = typed.parsed("make_key", key=head, body=typed.models.KeyBody(user="kim", role="CFO"), status=201)
+    body = typed.models.RotationBody(overlap="1h", expires="90d")
+    new = typed.parsed("rotate_key", made.id, key=head, body=body, status=201)
+    assert (new.user, new.role, new.replaces) == ("kim", "CFO", made.id)
+    for key in (made.key, new.key):
+        assert typed.parsed("get_limits", key=key).policies
+    listed = {each.id: each for each in typed.parsed("list_keys", key=head).keys}
+    assert listed[made.id].expires_at == new.replaced_until
+    gone = typed.parsed("rotate_key", "0" * 16, key=head, body=body, status=404)
+    assert gone.code is typed.models.Code.NOT_FOUND
+
+
+def test_tokens_are_revoked(typed, head):
+    told = typed.parsed("revoke_tokens", key=head, body=typed.models.RevocationBody(user="nobody"))
+    assert (told.user, told.sessions, told.keys) == ("nobody", 0, [])
+    both = typed.models.RevocationBody(token="some", user="nobody")
+    refused = typed.parsed("revoke_tokens", key=head, body=both, status=400)
+    assert [each.field for each in refused.errors] == ["token"]
+
+
 def test_sessions_are_listed_and_ended(typed, head):
     assert typed.parsed("list_sessions").sessions == []
     assert typed.parsed("list_sessions", user="head", status=403).code is typed.models.Code.FORBIDDEN

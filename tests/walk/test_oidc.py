@@ -1,6 +1,7 @@
 """Signing in by OpenID Connect: a running service, and a provider that others wrote."""
 
 import re
+from contextlib import ExitStack
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import httpx
@@ -247,3 +248,29 @@ def test_in_production_it_is_the_only_way_in_and_the_provider_may_come_later(pro
         answer = browser.answer_of(production.start, "bea")
     assert "cannot be reached" in told(browser.get(answer), 503, "The sign-in provider cannot be reached")
     wait(lambda: "token endpoint: " in service.lines(type="sign_in_failed")[-1]["error"], seen=service.said)
+
+
+@pytest.fixture
+def namesakes(start_service):
+    """A service whose provider tells tenants: two browsers of two people of one name."""
+    port, auditor = claim(), {"user": "ann", "role": "AUDIT_HEAD"}
+    people = {f"ann-{tenant}": auditor | {"tenant": tenant} for tenant in ("acme", "bolt")}
+    claims = {"AGENT_OIDC_USER_CLAIM": "user", "AGENT_OIDC_TENANT_CLAIM": "tenant"}
+    with OpenId(f"http://127.0.0.1:{port}{CALLBACK}", people) as provider, ExitStack() as opened:
+        service = start_service(**provider.settings, **site(port), **claims)
+        browsers = {name: opened.enter_context(Browser()) for name in people}
+        for name, browser in browsers.items():
+            assert browser.sign_in(service.url + START, name).status_code == 200
+            asked = browser.post(
+                service.url + ROUTE, json={"message": f"I am {name}"}, headers={"accept": "*/*"}
+            )
+            service.wait_for_rows(entityId=asked.json()["id"])
+        yield service, browsers
+
+
+@pytest.mark.parametrize("path", ["/console/audit", "/console/queries", "/api/v1/audit/events"])
+def test_a_browser_is_shown_the_tenant_that_the_provider_told_and_no_other(namesakes, path):
+    service, browsers = namesakes
+    for name, browser in browsers.items():
+        text = browser.get(service.url + path).text
+        assert [each for each in browsers if f"I am {each}" in text] == [name]

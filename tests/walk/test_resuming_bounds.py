@@ -4,9 +4,12 @@ And what hides that a client left: bytes that it sent after its question.
 """
 
 import json
+from itertools import accumulate
 
 import pytest
 
+from service.agent.channel import OVERHEAD
+from service.agent.room import EACH
 from tests.conftest import MANY
 from tests.faults.speaker import PIECE
 from tests.harness.chat import Farewell, Line, ask, resume, stream
@@ -16,8 +19,6 @@ from tests.harness.waiting import wait
 
 NOBODY = "redis://127.0.0.1:1"
 PATIENT = {"AGENT_STREAM_RESUME_MS": "20000"} | MANY
-KEPT = 3
-"""Of such pieces as are told here so many are kept: a quarter of 1 MiB each, and a little more."""
 PIECES = 8
 NEXT = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -48,6 +49,10 @@ def test_another_process_does_not_find_it_and_the_right_one_does(tmp_path):
         assert service.stop() == 0
 
 
+def held(size):
+    return size + OVERHEAD
+
+
 def test_what_was_said_beyond_a_mebibyte_is_not_kept(tmp_path):
     with (
         ModelApi((BEGIN, BLOCK, *[PIECE] * PIECES)) as model,
@@ -55,16 +60,20 @@ def test_what_was_said_beyond_a_mebibyte_is_not_kept(tmp_path):
     ):
         with stream(at, "much") as first:
             turn_id = first.until("turn").data["id"]
-            for _ in range(PIECES):
-                last = int(first.until("text").id)
-        assert last == PIECES + 1
-        for after in (0, 1, last - KEPT - 1):
+            sizes = []  # of what is told: pieces that came together are one
+            while sum(sizes) < PIECES * len(PIECE["delta"]["text"]):
+                text = first.until("text")
+                sizes.append(len(text.data["text"]))
+        last, kept = (
+            int(text.id),
+            len(sizes) - sum(each > EACH for each in accumulate(map(held, sizes[::-1]))),
+        )
+        for after in (0, 1, last - kept - 1):
             with resume(at, turn_id, after) as again:
                 assert (again.response.status_code, again.problem()["code"]) == (404, "not_found")
-        with resume(at, turn_id, last - KEPT) as again:
-            assert [int(again.until("text").id) for _ in range(KEPT)] == list(
-                range(last - KEPT + 1, last + 1)
-            )
+        with resume(at, turn_id, last - kept) as again:
+            told = [int(again.until("text").id) for _ in range(kept)]
+        assert told == [*range(last - kept + 1, last + 1)] != []
 
 
 @pytest.mark.parametrize("streamed", [True, False], ids=["stream", "json"])
@@ -81,7 +90,9 @@ def test_who_sent_more_and_left_is_seen_to_be_gone_at_the_next_write(tmp_path, s
             line._socket.sendall(NEXT)
             line.hang_up(Farewell.RST)
         (row,) = wait_for(service, "more")
-        assert row["outcome"] == ("client_gone" if streamed else "timed_out"), json.dumps(row)
+        # the next write of JSON is its end; the reset may show earlier, where it came with those bytes
+        seen = {"client_gone"} if streamed else {"client_gone", "timed_out"}
+        assert row["outcome"] in seen, json.dumps(row)
         assert service.stop() == 0
         assert len(service.rows()) == len({row["entityId"] for row in service.rows()})
 

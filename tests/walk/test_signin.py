@@ -40,6 +40,7 @@ class Trusting(Struct, frozen=True):
 def trusting(receiver, tmp_path_factory):
     with KeyServer(MINT) as issuer, KeyServer(Mint("ES256", "theirs")) as forger:
         settings = {"AGENT_JWT_ALGORITHM": "ES256", "AGENT_JWT_JWKS_URL": issuer.url}
+        settings["AGENT_AUTH_FAILURES"] = "0"  # hundreds of forgeries come within a minute
         exporting = receiver.settings() | {"OTEL_BSP_SCHEDULE_DELAY": "100"}
         with Service(tmp_path_factory.mktemp("trusting"), settings | MANY | exporting) as service:
             yield Trusting(service, issuer, forger)

@@ -142,7 +142,7 @@ class Approvals:
         return Waiting(
             turn_id=errand.turn_id,
             call_id=errand.call_id,
-            user_id=errand.caller.user_id,
+            user_id=errand.caller.person,
             tenant=errand.caller.tenant,
             tool=wanted.tool.name,
             approvers=wanted.tool.approvers,
@@ -209,7 +209,7 @@ class OfTurn:
 
 
 def _decider(caller: Caller) -> Decider:
-    return Decider(user_id=caller.user_id, role=caller.role, tenant=caller.tenant, pseudonym=caller.pseudonym)
+    return Decider(user_id=caller.person, role=caller.role, tenant=caller.tenant, pseudonym=caller.pseudonym)
 
 
 def _event(doer: Doer, decision: ApprovalDecision, reason: str | None, waiting: Waiting) -> AuditRow:

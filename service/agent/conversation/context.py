@@ -10,6 +10,7 @@ from typing import Any, cast
 from msgspec import Struct, structs
 
 from service.agent.conversation import history
+from service.agent.lengths import remembered
 from service.agent.model import Prompt
 from service.errors import TooLarge
 from service.store.conversations import KeptTurn
@@ -40,7 +41,7 @@ def fitted(prompt: Prompt, turns: Sequence[KeptTurn], window: int) -> Fitted:
     Raises:
         TooLarge: the question alone has no room beside the system prompt, the tools and the answer.
     """
-    fixed = tokens_of(prompt.system) + tokens_of(prompt.tools)
+    fixed = tokens_of(prompt.system) + _of_tools(prompt.tools)
     room = window - prompt.max_tokens - fixed - tokens_of(prompt.messages)
     if room < 0:
         said = TOO_LONG.format(window=window, answer=prompt.max_tokens)
@@ -71,6 +72,11 @@ def weight(turn: KeptTurn) -> int:
 def tokens_of(part: str | Sequence[Mapping[str, Any]]) -> int:
     """What a part of a prompt takes that nobody counted."""
     return -(-_bytes(part) // BYTES_A_TOKEN)
+
+
+@remembered
+def _of_tools(tools: Sequence[Mapping[str, Any]]) -> int:
+    return tokens_of(tools)
 
 
 def _before(turns: Sequence[KeptTurn], kept: Sequence[KeptTurn]) -> int:

@@ -3,7 +3,6 @@
 Refuses to keep what no model takes back: blank text, and half a surrogate pair.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import dropwhile
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import msgspec
 
 from service.agent.hold import Message
+from service.agent.lengths import ENCODER
 from service.errors import DatabaseError
 from service.store.conversations import KeptTurn
 
@@ -24,7 +24,10 @@ THINKING = {"thinking", "redacted_thinking"}
 def encode(messages: Sequence[Message]) -> str:
     """JSON text of what was said; pairs of surrogates that a stream has parted are joined again."""
     said = [message for message in map(_fit, messages) if message["content"]]
-    text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return msgspec.json.encode(said).decode()
+    except UnicodeEncodeError:
+        text = ENCODER.encode(said)
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from service import company
 from service.agent.conversation import context, history
 from service.agent.conversation.context import Fitted
 from service.agent.conversation.leases import BUSY_MS, RUNNING, Leases, Place
@@ -28,8 +29,11 @@ Clock = Callable[[], int]
 class Conversations(Protocol):
     """Where conversations are kept; every method raises DatabaseError."""
 
-    async def keep(self, user_id: str, title: str, turn: KeptTurn) -> bool:
-        """Keep an answered turn, once; False where the conversation is not the user's any more."""
+    async def keep(self, user_id: str, title: str, turn: KeptTurn, patience: float = 0.0) -> bool:
+        """Keep an answered turn, once; False where the conversation is not the user's any more.
+
+        It may wait `patience` seconds for others, to be written with them.
+        """
         ...
 
     async def recall(self, conversation_id: str, user_id: str, turns: int, tokens: int) -> Sequence[KeptTurn]:
@@ -84,6 +88,11 @@ class Memory:
         """
         early = (user_id, conversation_id) in self._present
         await self.conversations.hide(conversation_id, user_id, self._clock(), early=early)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a turn which is over may wait for others, to be written with them."""
+        return company.patience(len(self._present))
 
     def enter(self, topic: Topic, turn_id: str) -> Present:
         """Let a turn run in its conversation.
@@ -150,7 +159,8 @@ class Talk:
         else:
             turn = self._present.unwritten.setdefault(self._turn_id, self._kept(answer))
             self._memory.leave(self._topic, self._turn_id)
-            await self._memory.conversations.keep(self._topic.user_id, self._topic.message[:TITLE], turn)
+            topic, memory = self._topic, self._memory
+            await memory.conversations.keep(topic.user_id, topic.message[:TITLE], turn, memory.patience)
         await self._memory.leases.release(self._topic.place, self._turn_id)
 
     def abandon(self) -> None:

@@ -1,46 +1,38 @@
-"""The Messages API through the `anthropic` SDK: the only file that imports it, and it does so late.
+"""The Messages API through the `anthropic` SDK, which is imported late.
 
-The import takes over a second, so it happens in `warm`, off the loop. Nothing of the SDK leaves this file:
+The import takes over a second, so it happens in `warm`, off the loop. Nothing of the SDK leaves this room:
 its events become pieces, its errors ours.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from config.settings import Settings
-from service.agent.model import Hear, Piece, Prompt, Reply
-from service.agent.upstream import caching, dialect
+from config.secret import Secret
+from config.settings import Settings, Transport
+from service.agent.model import Hear, Prompt, Reply
+from service.agent.upstream import caching, dialect, sdk
 from service.agent.upstream.draft import Draft
+from service.agent.upstream.hearing import Asking, check, listen
 from service.agent.upstream.silence import Silence, Silent, Times
 from service.agent.upstream.translation import translating
 from service.errors import UpstreamFailed, UpstreamTimeout
+from service.shares import Shares
 from telemetry import names, spans
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from anthropic import AsyncAnthropic
 
+    from service.agent.upstream.connections import DirectTransport
+
 BASE_URL = "https://api.anthropic.com"
-EVENTS = "text/event-stream"
 COUNT_SECONDS = 5.0
 """That the API may take to count a prompt: what waits for it can do without."""
-LINGER = 0.25
-"""Seconds that the end of a body may take after its last event, for the sake of the connection."""
-KNOWN = {
-    *("message_start", "message_delta", "message_stop"),
-    *("content_block_start", "content_block_delta", "content_block_stop"),
-}
-"""Events that are progress; pings are none, nor is what nobody knows."""
-
-
 SIMULATOR_KEY = "simulator"
 
 
@@ -53,14 +45,15 @@ def provide(settings: Settings, base_url: str | None) -> AnthropicModel:
         between=model.event_timeout_ms / 1000,
     )
     secret = SIMULATOR_KEY if model.simulated or key is None else key.reveal()
-    traced, cache = model.trace_context, model.prompt_cache
-    return AnthropicModel(secret, base_url, times, traced=traced, cache=cache)
+    traced, cache, transport = model.trace_context, model.prompt_cache, model.transport
+    return AnthropicModel(secret, base_url, times, traced=traced, cache=cache, transport=transport)
 
 
 class AnthropicModel:
     """A Model over HTTP. `base_url` None is the vendor's own; `traced`: it is told which trace asks it.
 
-    `cache` is how long it is asked to keep prompts.
+    `cache` is how long it is asked to keep prompts. `transport`: `direct` reads events without the SDK, over
+    connections of our own; `httpx` is the SDK's default, and what proxies of the environment need.
     """
 
     provider = names.PROVIDER
@@ -73,11 +66,16 @@ class AnthropicModel:
         *,
         traced: bool = False,
         cache: caching.Cache = "off",
+        transport: Transport = "direct",
     ) -> None:
         self._api_key, self._base_url, self._times = api_key, base_url or BASE_URL, times or Times()
         self._traced = traced
         self._cache: caching.Cache = cache
+        self._transport: Transport = transport
         self._client: AsyncAnthropic | None = None
+        self._asking: Asking | None = None
+        self._connections: DirectTransport | None = None
+        self._shares = Shares()
         self._warming = Lock()
         parts = urlsplit(self._base_url)
         self.address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
@@ -86,7 +84,38 @@ class AnthropicModel:
         """Import the SDK and make the client; call it in a thread."""
         with self._warming:
             if self._client is None:
-                self._client = _client(self._api_key, self._base_url, self._times.connect)
+                client, self._connections = self._connected()
+                self._asking = self._asker(client)
+                self._client = client
+
+    def _asker(self, client: AsyncAnthropic) -> Asking:
+        """Who asks by this client's key."""
+        return self._directly(self._connections) if self._connections else sdk.SdkAsking(client)
+
+    def _connected(self) -> tuple[AsyncAnthropic, DirectTransport | None]:
+        """The client, and the transport that it shares with who asks directly; None where it has its own."""
+        connections: Any = import_module("service.agent.upstream.connections")
+        direct = self._transport == "direct" and not connections.proxied(self._base_url)
+        transport = connections.DirectTransport() if direct else None
+        if transport and self._base_url.startswith("https:"):
+            transport.context()  # here, where no loop waits for it
+        return sdk.client_over(self._api_key, self._base_url, self._times.connect, transport), transport
+
+    def _directly(self, transport: DirectTransport) -> Asking:
+        direct: Any = import_module("service.agent.upstream.direct")
+
+        def probing(probe: Any) -> AsyncAnthropic:
+            return sdk.client_over(self._api_key, self._base_url, self._times.connect, probe)
+
+        return direct.DirectAsking(transport, self._times.connect, probing)
+
+    def take_key(self, api_key: Secret) -> None:
+        """Use another key from the next request on; those under way go on with theirs."""
+        with self._warming:
+            self._api_key = api_key.reveal()
+            if self._client is not None:
+                self._client.api_key = self._api_key
+                self._asking = self._asker(self._client)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -132,56 +161,27 @@ class AnthropicModel:
         return _whole_number(told.input_tokens, draft)
 
     async def _answer(self, prompt: Prompt, hear: Hear, draft: Draft, silence: Silence) -> Reply:
-        assert self._client is not None  # noqa: S101 - warm made it
+        assert self._asking is not None  # noqa: S101 - warm made it
         further = spans.leading_here() if self._traced else {}
-        with translating(draft):
-            stream = await self._client.messages.create(
-                **_arguments(prompt, self._cache), stream=True, extra_headers=further
-            )
-        async with stream:
-            draft.status = stream.response.status_code
-            draft.request_id = stream.response.headers.get("request-id")
-            _check(stream.response.headers, draft)
-            return await _listen(stream, draft, hear, silence)
-
-
-def load() -> Any:
-    """Import the SDK: a second, and 40 MB that processes share which are forked afterwards."""
-    return import_module("anthropic")
-
-
-def _client(api_key: str, base_url: str, connect: float) -> AsyncAnthropic:
-    """Make a client that reads nothing from the environment, retries nothing and traces nothing: we do.
-
-    It follows no redirect either: what is asked is for the API alone.
-    """
-    sdk, wire = load(), import_module("service.agent.upstream.wire")
-    for name in ("anthropic", "httpx2"):
-        logging.getLogger(name).setLevel(logging.NOTSET)  # ANTHROPIC_LOG would log what messages say
-    timeout = sdk.Timeout(None, connect=connect)
-    client = sdk.AsyncAnthropic(
-        api_key=api_key,
-        base_url=base_url,
-        max_retries=0,
-        timeout=timeout,
-        open_telemetry=False,
-        default_headers=wire.PLAIN,
-        http_client=sdk.DefaultAsyncHttpxClient(
-            base_url=base_url,
-            timeout=timeout,
-            follow_redirects=False,
-            event_hooks={"response": [wire.bound]},
-        ),
-    )
-    client._custom_headers = {}  # noqa: SLF001 - ANTHROPIC_CUSTOM_HEADERS is read whatever is passed
-    return client
+        try:
+            answer = await self._asking.ask(_arguments(prompt, self._cache), further)
+        except Exception:  # cheaper than a context for each answer
+            with translating(draft):
+                raise
+        try:
+            draft.status = answer.status
+            draft.request_id = answer.header("request-id")
+            check(answer, draft)
+            return await listen(answer, draft, hear, silence, self._shares)
+        finally:
+            await answer.aclose()
 
 
 def _arguments(prompt: Prompt, cache: caching.Cache) -> dict[str, Any]:
     given = caching.arguments(prompt, cache)
     if prompt.schema is None:
         return given
-    form = dialect.output_config(prompt.schema, load().transform_schema)
+    form = dialect.output_config(prompt.schema, sdk.load().transform_schema)
     return {**given, "output_config": {**given.get("output_config", {}), **form}}
 
 
@@ -190,40 +190,3 @@ def _whole_number(told: Any, draft: Draft) -> int:
     if not isinstance(told, int) or told < 0:
         raise draft.failed(UpstreamFailed, "The model's API counted something that is no number.")
     return told
-
-
-def _check(headers: Any, draft: Draft) -> None:
-    """Refuse a body that is no stream of events before anybody waits for one."""
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != EVENTS:
-        raise draft.failed(UpstreamFailed, "The model's API answered with something else than events.")
-    if headers.get("content-encoding", "identity").lower() != "identity":
-        raise draft.failed(UpstreamFailed, "The model's API compressed its answer unasked.")
-
-
-async def _listen(stream: Any, draft: Draft, hear: Hear, silence: Silence) -> Reply:
-    """Fold the stream's events into a Reply, telling the pieces on the way."""
-    async with aclosing(_pieces(stream, draft, silence)) as pieces:
-        async for piece in pieces:  # what a listener raises is its own, and not translated
-            with silence.ours():
-                await hear(piece)
-    return draft.reply()
-
-
-async def _pieces(stream: Any, draft: Draft, silence: Silence) -> AsyncGenerator[Piece]:
-    with translating(draft):
-        events = aiter(stream)
-        async for event in events:
-            if event.type in KNOWN:
-                silence.broken()
-            for piece in draft.take(event):
-                yield piece
-            if draft.whole:
-                await _drain(events)
-
-
-async def _drain(events: Any) -> None:
-    """Read to the end of a body whose answer is whole: what comes now changes nothing of it."""
-    with suppress(Exception):
-        async with asyncio.timeout(LINGER):
-            async for _ in events:
-                pass

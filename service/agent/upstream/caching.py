@@ -4,12 +4,12 @@ Refuses a breakpoint that cannot pay: below what the model's cache keeps it woul
 nothing else: a prefix that differs by a byte is another one.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Literal
 
 from service.agent.hold import Message
+from service.agent.lengths import encoded, remembered
 from service.agent.model import Prompt
 from service.agent.upstream import abilities
 
@@ -57,7 +57,7 @@ def _kept(prompt: Prompt, cache: Cache) -> dict[str, Any]:
     that it is found however many blocks the answer between them has: the vendor looks back over 20 only.
     """
     least, mark = abilities.of(prompt.model).cache_least * BYTES_A_TOKEN, _mark(cache)
-    size = sum(map(_length, prompt.tools)) + len(prompt.system.encode("utf-8", "replace"))
+    size = _of_tools(prompt.tools) + len(prompt.system.encode("utf-8", "replace"))
     kept: dict[str, Any] = {}
     if size >= least and prompt.system:
         kept["system"] = [{"type": "text", "text": prompt.system, **mark}]
@@ -76,7 +76,7 @@ def _mark(cache: Cache) -> dict[str, Any]:
 def _places(messages: Sequence[Message], wanted: int) -> Sequence[int]:
     """Which messages end in a breakpoint, of those up to which the prompt is long enough to be kept."""
     asked = [at for at, message in enumerate(messages) if message["role"] == "user" and message["content"]]
-    grown = accumulate(map(_length, messages))
+    grown = accumulate(map(encoded, messages))
     first = next((at for at, length in enumerate(grown) if length >= wanted), len(messages))
     return [at for at in asked[-KEPT_MESSAGES:] if at >= first]
 
@@ -89,5 +89,6 @@ def _marked(message: Message, mark: Mapping[str, Any]) -> Message:
     return {**message, "content": [*blocks[:-1], {**blocks[-1], **mark}]}
 
 
-def _length(part: Mapping[str, Any]) -> int:
-    return len(json.dumps(part, default=str))
+@remembered
+def _of_tools(tools: Sequence[Mapping[str, Any]]) -> int:
+    return sum(map(encoded, tools))

@@ -8,7 +8,7 @@ order of events that no answer has: a part of one is never taken for the whole.
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -42,16 +42,8 @@ class Draft:
         Raises:
             ValueError, LookupError, TypeError, AttributeError: it cannot be, or not after those before it.
         """
-        takes: Mapping[str, Callable[[Any], list[Piece]]] = {
-            "message_start": self._start,
-            "content_block_start": self._begin,
-            "content_block_delta": self._grow,
-            "content_block_stop": self._stop,
-            "message_delta": self._end,
-            "message_stop": self._finish,
-        }
-        take = takes.get(event.type)
-        return take(event) if take else []
+        take = self._takes.get(event["type"])
+        return take(self, event) if take else []
 
     def reply(self) -> Reply:
         """The whole answer.
@@ -74,25 +66,27 @@ class Draft:
         return kind(detail, status=self.status, request_id=self.request_id)
 
     def _start(self, event: Any) -> list[Piece]:
-        message = event.message
+        message = event["message"]
         _require(self.tally.source is UsageSource.NONE)
-        return [Answering(_sound(message.id), _sound(message.model)), self.tally.begins(message.usage)]
+        return [
+            Answering(_sound(message["id"]), _sound(message["model"])),
+            self.tally.begins(message["usage"]),
+        ]
 
     def _begin(self, event: Any) -> list[Piece]:
-        index, block = event.index, event.content_block
+        index, block = event["index"], event["content_block"]
         _require(self._going and index not in self._blocks)
-        # "json" would raise over half a surrogate pair, which is mended where the block leaves
-        self._blocks[index] = block.to_dict(mode="python")
+        self._blocks[index] = dict(block)
         self._open.add(index)
-        text = getattr(block, "text", None) or ""
-        thought = getattr(block, "thinking", None) or ""
+        text = block.get("text") or ""
+        thought = block.get("thinking") or ""
         self.tally.heard(text + thought)
         return [ContentBegan(), *_text(text), *_thought(thought)]
 
     def _end(self, event: Any) -> list[Piece]:
         _require(self.tally.source is not UsageSource.NONE)
-        self._stop_reason = _sound(event.delta.stop_reason)
-        return [self.tally.ends(event.usage)]
+        self._stop_reason = _sound(event["delta"].get("stop_reason"))
+        return [self.tally.ends(event["usage"])]
 
     @property
     def _going(self) -> bool:
@@ -100,7 +94,7 @@ class Draft:
         return self.tally.source is not UsageSource.NONE and self._stop_reason is None
 
     def _stop(self, event: Any) -> list[Piece]:
-        self._open.remove(event.index)
+        self._open.remove(event["index"])
         return []
 
     def _finish(self, _: Any) -> list[Piece]:
@@ -108,29 +102,30 @@ class Draft:
         return []
 
     def _grow(self, event: Any) -> list[Piece]:
-        index, delta = event.index, event.delta
+        index, delta = event["index"], event["delta"]
         _require(self._going and index in self._open)
         block = self._blocks[index]
-        match delta.type:
+        match delta["type"]:
             case "text_delta":
-                self._add(index, "text", delta.text)
-                return _text(delta.text)
+                self._add(index, "text", delta["text"])
+                return _text(delta["text"])
             case "thinking_delta":
-                self._add(index, "thinking", delta.thinking)
-                return _thought(delta.thinking)
+                self._add(index, "thinking", delta["thinking"])
+                return _thought(delta["thinking"])
             case "input_json_delta":
-                self._add(index, JSON, delta.partial_json)
+                self._add(index, JSON, delta["partial_json"])
             case "signature_delta":
-                block["signature"] = delta.signature
+                block["signature"] = delta["signature"]
             case "citations_delta":
-                block["citations"] = [*(block.get("citations") or ()), delta.citation.to_dict(mode="python")]
+                block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
             case _:
                 pass
         return []
 
     def _add(self, index: int, name: str, text: str) -> None:
         """Pieces are joined once: an answer of a hundred thousand is not copied as often."""
-        _require(name == JSON or name in self._blocks[index])
+        if name not in self._blocks[index]:
+            _require(name == JSON)
         self.tally.heard(text)
         self._grown[index, name].append(text)
 
@@ -156,6 +151,15 @@ class Draft:
         written = self._joined(index, JSON)
         return _object(written) if written else self._blocks[index].get("input")
 
+    _takes: ClassVar[Mapping[str, Callable[..., list[Piece]]]] = {
+        "message_start": _start,
+        "content_block_start": _begin,
+        "content_block_delta": _grow,
+        "content_block_stop": _stop,
+        "message_delta": _end,
+        "message_stop": _finish,
+    }
+
 
 def _require(possible: bool) -> None:  # noqa: FBT001 - what is required is the argument
     if not possible:
@@ -172,11 +176,15 @@ def _thought(text: str) -> list[Piece]:
 
 def _sound(text: Any) -> Any:
     """Text that can be sent; what is no text, as it is."""
-    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
+    if not isinstance(text, str) or text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode()
 
 
 def _whole(block: dict[str, Any]) -> dict[str, Any]:
     """A block that can be sent; pairs of surrogates that the stream has parted are joined again."""
+    if all(value is None or (isinstance(value, str) and value.isascii()) for value in block.values()):
+        return block
     try:
         text = json.dumps(block, ensure_ascii=False).encode("utf-16", "surrogatepass")
         return json.loads(text.decode("utf-16", "replace"))

@@ -53,7 +53,7 @@ async def ask(model: Model, prompt: Prompt, hear: Hear, call: OpenModelCall, cha
                 raise
             await asyncio.sleep(wait)
         except BaseException:  # the turn ended first; the request was made all the same
-            call.attempted(Attempt(status=200 if call.call.response_id else None))
+            call.attempted(Attempt(status=200 if call.answers else None))
             raise
         else:
             call.attempted(Attempt(status=200, request_id=reply.request_id))

@@ -4,8 +4,8 @@ Refuses to take our own lateness for silence: an event loop that stands still sp
 its sockets before the next. Refuses to take pings for progress: only what is told to it is.
 """
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from types import TracebackType
 
 from msgspec import Struct
 
@@ -31,28 +31,41 @@ class Silence:
 
     def __init__(self, times: Times) -> None:
         self._slices, self._between = Slices(times.first, SLICES), times.between
+        self._ours = Ours(self._slices)
 
-    @asynccontextmanager
-    async def bounding(self) -> AsyncGenerator[None]:
+    def bounding(self) -> AbstractAsyncContextManager[object]:
         """Bound the block; raises Silent where it is silent for too long."""
+        return self
+
+    async def __aenter__(self) -> None:
+        await self._slices.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
-            async with self._slices.bounding():
-                yield
-        except TimeoutError as error:
-            if self._slices.expired:
-                raise Silent from error
-            raise
+            await self._slices.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            raise Silent from late
 
     def broken(self) -> None:
         """An event came."""
         self._slices.begin(self._between)
 
-    @contextmanager
-    def ours(self) -> Generator[None]:
+    def ours(self) -> AbstractContextManager[object]:
         """While the block runs it is us who are waited for: a client that reads slowly, say."""
+        return self._ours
+
+
+class Ours:
+    """Time that is not the API's, after which it has all of its own again."""
+
+    def __init__(self, slices: Slices) -> None:
+        self._slices = slices
+
+    def __enter__(self) -> None:
         self._slices.held = True
-        try:
-            yield
-        finally:
-            self._slices.held = False
-            self._slices.refill()
+
+    def __exit__(self, *_: object) -> None:
+        self._slices.held = False
+        self._slices.refill()

@@ -26,7 +26,7 @@ class Tally:
 
     def heard(self, text: str) -> None:
         """A piece of the answer came, of whatever kind."""
-        self._bytes += len(text.encode("utf-8", "replace"))
+        self._bytes += len(text if text.isascii() else text.encode("utf-8", "replace"))
 
     def begins(self, usage: Any) -> Counted:
         """The report at an answer's start: its input; what it says of output is a placeholder."""
@@ -34,7 +34,7 @@ class Tally:
 
     def ends(self, usage: Any) -> Counted:
         """A report at its end: cumulative, so that it replaces what was said before."""
-        final = getattr(usage, OUTPUT, None) is not None
+        final = usage.get(OUTPUT) is not None
         return self._count(usage, UsageSource.REPORTED if final else self.source)
 
     def estimate(self, max_tokens: int) -> Counted | None:
@@ -45,7 +45,7 @@ class Tally:
         return Counted(_usage(self._reported | {OUTPUT: output}), self.source)
 
     def _count(self, usage: Any, source: UsageSource) -> Counted:
-        told = {key: value for key, value in usage.to_dict(mode="json").items() if value is not None}
+        told = {key: value for key, value in usage.items() if value is not None}
         counted = Counted(_usage(self._reported | told), source)
         self._reported |= told
         self.source = source

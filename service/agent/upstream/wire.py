@@ -20,6 +20,7 @@ MAX_ERROR = 64 << 10
 ERROR_SECONDS = 1.0
 """That an error's body may take."""
 ERROR = 400
+ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 PLAIN = {"accept-encoding": "identity"}
 """Asks for what is not compressed."""
 
@@ -37,26 +38,20 @@ async def bound(response: httpx2.Response) -> None:
         response.stream = Error(response.stream)
 
 
-class Answer(httpx2.AsyncByteStream):
-    """A body that raises Endless where it is too long, or one event of it is."""
+class Bound:
+    """Around a body: how long it, and one event of it, may be."""
 
-    def __init__(self, stream: object) -> None:
-        assert isinstance(stream, httpx2.AsyncByteStream)  # noqa: S101 - an async client has no other
-        self._stream = stream
+    def __init__(self) -> None:
         self._read = self._since = self._lines = 0
 
-    async def __aiter__(self) -> AsyncGenerator[bytes]:
-        async for piece in self._stream:
-            self._count(piece)
-            yield piece
+    def count(self, piece: bytes) -> None:
+        """A piece of it came.
 
-    async def aclose(self) -> None:
-        """Close the body."""
-        await self._stream.aclose()
-
-    def _count(self, piece: bytes) -> None:
+        Raises:
+            Endless: it is too long, or one event of it is.
+        """
         self._read += len(piece)
-        ends = max(piece.rfind(b"\n\n"), piece.rfind(b"\n\r\n"), piece.rfind(b"\r\r"))
+        ends = piece.rfind(b"\n\n") if b"\r" not in piece else max(map(piece.rfind, ENDS))
         if ends >= 0:
             self._since = self._lines = 0
         self._since += len(piece) - max(0, ends)
@@ -65,16 +60,34 @@ class Answer(httpx2.AsyncByteStream):
             raise Endless("The answer, or one event of it, has no end.")
 
 
+class Answer(httpx2.AsyncByteStream):
+    """A body that raises Endless where it is too long, or one event of it is."""
+
+    def __init__(self, stream: object) -> None:
+        assert isinstance(stream, httpx2.AsyncByteStream)  # noqa: S101 - an async client has no other
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        bound = Bound()
+        async for piece in self._stream:
+            bound.count(piece)
+            yield piece
+
+    async def aclose(self) -> None:
+        """Close the body."""
+        await self._stream.aclose()
+
+
 class Error(Answer):
     """A body that ends where it is long, late or broken."""
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
-        pieces = self._stream.__aiter__()
+        pieces, read = self._stream.__aiter__(), 0
         try:
             async with asyncio.timeout(ERROR_SECONDS):
                 async for piece in pieces:
-                    self._read += len(piece)
-                    if self._read > MAX_ERROR:
+                    read += len(piece)
+                    if read > MAX_ERROR:
                         return
                     yield piece
         except (TimeoutError, httpx2.TransportError):

@@ -54,6 +54,8 @@ def decoded(plain: bytes) -> Entry | None:
     """The entry of a plaintext, or None where it has no such form."""
     try:
         end = 2 + plain[1]
+        if end > len(plain):
+            return None
         return Entry(KINDS[plain[0]], plain[2:end].decode(), plain[end:])
     except (LookupError, ValueError):
         return None

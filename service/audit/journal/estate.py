@@ -40,12 +40,12 @@ class Estate:
     that were skipped. Both are complete once the rows were read.
     """
 
-    def __init__(self, disk: Disk, folder: Path, lock: int, key: bytes, log_id: str) -> None:
+    def __init__(self, disk: Disk, folder: Path, lock: int, keys: Sequence[bytes], log_id: str) -> None:
         self.writer = folder.name
         self.foreign: dict[str, str] = {}
         self.damaged = 0
         self._disk, self._folder, self._lock, self._log_id = disk, folder, lock, log_id
-        self._cipher = Cipher(key, folder.name, log_id)
+        self._cipher = Cipher(keys, folder.name, log_id)
         self._open: dict[str, tuple[int, Left]] = {}  # with the segment of the latest copy
         self._held, self._unread = True, True
         found = {number_of(name): folder / name for name in disk.names(folder)}
@@ -178,13 +178,13 @@ class Estate:
 
 
 def adopt(
-    folder: Path, key: bytes, log_id: str, *, disk: Disk | None = None, skip: Container[str] = ()
+    folder: Path, keys: Sequence[bytes], log_id: str, *, disk: Disk | None = None, skip: Container[str] = ()
 ) -> Iterator[Estate]:
     """The estates of dead writers below `folder`, each held while it is looked at; never a living one's.
 
     Args:
         folder: where all journals are.
-        key: the secret bytes they were written with.
+        keys: the secret bytes they may have been written with, one writer with several in turn.
         log_id: which audit log is asked for.
         disk: the operating system's, unless a test says otherwise.
         skip: names of writers to leave alone, such as those known to be foreign.
@@ -203,7 +203,7 @@ def adopt(
             continue
         if lock is not None:
             failpoint.reached("estate.locked")
-            with Estate(disk, path, lock, key, log_id) as estate:
+            with Estate(disk, path, lock, keys, log_id) as estate:
                 yield estate
     if unseen:
         raise JournalError(unseen)

@@ -42,6 +42,7 @@ class _Parts(Struct, frozen=True):
     reserve: Reserve
     writer: Writer
     reader: Reader
+    cipher: Cipher
 
 
 class Journal:
@@ -88,7 +89,9 @@ class Journal:
         """
         disk = disk or OsDisk()
         try:
-            parts = _open(disk, folder, partial(Cipher, key), log_id, (segment_bytes, reserve_bytes), syncer)
+            parts = _open(
+                disk, folder, partial(Cipher, (key,)), log_id, (segment_bytes, reserve_bytes), syncer
+            )
         except OSError as error:
             raise JournalError(
                 f"The journal cannot be begun in {folder}: {error.strerror or error}."
@@ -167,6 +170,10 @@ class Journal:
         """
         self._syncer.absorb()
         return self._writer.settle(id_, content)
+
+    def rotate(self, key: bytes) -> None:
+        """Seal with another key from now on; who adopts this journal needs that one and those before."""
+        self._parts.cipher.rotate(key)
 
     def roll(self) -> bool:
         """Begin a new segment; whether that went well."""
@@ -257,7 +264,7 @@ def _open(
     for holding in (top.parent, top, folder):
         syncer.mark_folder(holding)
     writer = Writer(pen, reserve, syncer, folder)
-    return _Parts(disk, folder, lock, syncer, pen.shelf, reserve, writer, Reader(disk, made, pen.shelf))
+    return _Parts(disk, folder, lock, syncer, pen.shelf, reserve, writer, Reader(disk, made, pen.shelf), made)
 
 
 def _leave(parts: _Parts, *, empty: bool) -> None:

@@ -16,6 +16,7 @@ from service.audit.journal.segment import Segment
 from service.audit.journal.shelf import Position
 from service.audit.journal.syncer import Syncer
 from service.audit.journal.tail import Tail, Unsynced
+from service.company import patience
 from service.errors import AuditUnwritable
 
 SOON = 0.02
@@ -90,6 +91,7 @@ class Writer:
             return False
         future = self.tail.wait()
         self._syncer.hurry()
+        self._syncer.absorb()
         return await future
 
     async def try_again(self, room: Callable[[], Coroutine[None, None, OSError | None]]) -> bool:
@@ -138,6 +140,7 @@ class Writer:
         self.tail.rows.append(Unsynced(self.tail.written + 1, place, frame))
 
     def _mark(self, segment: Segment, seconds: float) -> None:
+        self._syncer.apart = patience(len(self.opened))
         self._syncer.mark(self.tail.next(), segment.fd, seconds)
 
     def _make_way(self) -> None:

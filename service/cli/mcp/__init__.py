@@ -9,7 +9,6 @@ import asyncio
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 from config import Secret, SettingsError
@@ -23,11 +22,9 @@ log, usage, limits, feedback. Asks the service at --url with the key in {KEY}, o
 names, and may see what that key may see."""
 
 
-def add(commands: Any) -> None:
-    """Add the command's parser."""
-    parser = commands.add_parser(
-        "mcp", help="let an assistant ask the audit, over MCP", description=DESCRIPTION
-    )
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = DESCRIPTION
     parser.add_argument("--url", default=URL, type=_address, help="where the service is (%(default)s)")
     parser.set_defaults(run=run)
 

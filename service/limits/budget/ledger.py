@@ -137,7 +137,7 @@ def want_of(caller: Caller, lease: str, limits: Mapping[str, int], at: int, expi
     """A want of nothing yet."""
     return Want(
         lease=lease,
-        user_id=caller.user_id,
+        user_id=caller.person,
         role=caller.role,
         pseudonym=caller.pseudonym,
         at=at,

@@ -149,7 +149,7 @@ class Purse:
             return ()
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                found = await self._ledger.standings(caller.user_id, caller.role, at, limits)
+                found = await self._ledger.standings(caller.person, caller.role, at, limits)
         except Exception as error:
             raise BudgetUnavailable(AWAY, retry_after_ms=RETRY_MS) from error
         return tuple(map(self._standing, found))

@@ -14,9 +14,25 @@ from piccolo.querystring import QueryString
 
 from service import failpoint
 from service.errors import DatabaseError
-from service.store.engine import MISSED, UNDONE, Ask, Batch, Load, Queue, Script, StoreEngine, Turnstile
+from service.store.engine import (
+    MISSED,
+    UNDONE,
+    Ask,
+    Batch,
+    Load,
+    Plain,
+    Queue,
+    Script,
+    StoreEngine,
+    Turnstile,
+    compiled,
+    inserting,
+)
+from service.store.postgres import walls
 from service.store.postgres.faults import CLOSED, DRIVER, FORM, translated
 from service.store.postgres.line import Line, Lines, Stateless
+from service.store.postgres.walls import setting_of
+from service.store.tenancy import EVERYBODY, Everybody, Whose, bound
 
 T = TypeVar("T")
 
@@ -35,6 +51,8 @@ SERVER_SETTINGS = {
     "idle_in_transaction_session_timeout": "30000",
     # After some runs the server would plan without looking at the values: for "answered" as for what is rare.
     "plan_cache_mode": "force_custom_plan",
+    # What asks for a tenant says so in its transaction; see walls.
+    walls.SETTING: walls.ALL,
     # A page is small; starting workers for it takes longer than reading it.
     "max_parallel_workers_per_gather": "0",
 }
@@ -42,6 +60,8 @@ TRANSACTIONS = 7_270_126_600
 """Key of the advisory lock that lets transactions run one after another; the same in every version."""
 SCRIPTS, MONEY = 7_270_126_602, 7_270_126_603
 """Keys of the advisory locks that let scripts do so: the audit's sequencer, and the budgets' ledger."""
+WALLED = "SELECT row_security_active('audit_event'::regclass)"
+SAY = f"SELECT set_config('{walls.SETTING}', $1, true)"
 LOCKS = {Queue.LOG: SCRIPTS, Queue.MONEY: MONEY}
 
 
@@ -50,7 +70,7 @@ class PoolEngine(StoreEngine):
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
-        self._closed = False
+        self._closed = self._walled = False
         self._sequences = {queue: Turnstile() for queue in Queue}
         super().__init__(engine_type="postgres", min_version_number=13)
 
@@ -62,10 +82,23 @@ class PoolEngine(StoreEngine):
         """Run a script on a connection of its own, under its queue's advisory lock."""
         lock = LOCKS[queue]
         if self._held():
-            return await self._use(partial(_follow, script, lock))
+            return await self._use(partial(_follow, script, lock, walled=self._walled))
         # They would wait for each other on the server, each on a connection that others need.
         async with self._sequences[queue].passed():
-            return await self._use(partial(_follow_alone, script, lock))
+            return await self._use(partial(_follow_alone, script, lock, walled=self._walled))
+
+    async def look_for_walls(self) -> None:
+        """Find out whether the server keeps rows from us; raises DatabaseError."""
+        async with self.lent() as line:
+            self._walled = await run_on(line, lambda open_line: open_line.fetchval(WALLED))
+
+    async def ask(self, querystring: QueryString, whose: Whose = EVERYBODY) -> list[dict[str, Any]]:
+        """Run one SELECT; where the server has walls, within a tenant's."""
+        if isinstance(whose, Everybody) or not self._walled:
+            return await super().ask(querystring, whose)
+        sql, arguments = bound(querystring, whose, self.engine_type).compile_string(self.engine_type)
+        rows = await self._use(partial(_within, setting_of(whose), sql, arguments))
+        return [dict(row) for row in rows]
 
     async def tuples(self, querystring: QueryString) -> list[tuple[Any, ...]]:
         """Run one SELECT that may take long; each row is read as a tuple is."""
@@ -177,6 +210,14 @@ async def _begin(line: Line) -> None:
     await line.execute(f"BEGIN; SELECT pg_advisory_xact_lock({TRANSACTIONS})")
 
 
+async def _within(setting: str, sql: str, arguments: Sequence[object], line: Line) -> Sequence[Any]:
+    await line.execute("BEGIN READ ONLY")
+    await line.fetch(SAY, setting)
+    rows = await line.fetch(sql, *arguments)
+    await line.execute("COMMIT")
+    return rows
+
+
 async def _run_batches(batches: Sequence[Batch], line: Line) -> None:
     for batch in batches:
         await line.executemany(batch.sql, batch.rows)
@@ -188,35 +229,46 @@ async def _run_batches_alone(batches: Sequence[Batch], line: Line) -> None:
     await commit(line)
 
 
-async def _follow_alone(script: Callable[[], Script[T]], lock: int, line: Line) -> T:
+async def _follow_alone(script: Callable[[], Script[T]], lock: int, line: Line, *, walled: bool) -> T:
     await line.execute("BEGIN")
-    result = await _follow(script, lock, line)
+    result = await _follow(script, lock, line, walled=walled)
     await commit(line)
     return result
 
 
-async def _follow(script: Callable[[], Script[T]], lock: int, line: Line) -> T:
+async def _follow(script: Callable[[], Script[T]], lock: int, line: Line, *, walled: bool) -> T:
     await line.execute(f"SELECT pg_advisory_xact_lock({lock})")
     failpoint.reached("store.script.begun")
     steps = script()
     try:
         step = next(steps)
         while True:
-            step = steps.send(await _take(step, line))
+            step = steps.send(await _take(step, line, walled=walled))
     except StopIteration as ended:
         return ended.value
 
 
-async def _take(step: Ask | Load, line: Line) -> list[dict[str, Any]]:
+async def _take(step: Ask | Plain | Load, line: Line, *, walled: bool) -> list[dict[str, Any]]:
     if isinstance(step, Load):
-        tag = await line.copy_records_to_table(step.table, records=step.rows, columns=step.columns)
-        # A row that a trigger skips would be lost in silence.
-        if tag != f"COPY {len(step.rows)}":
-            raise DatabaseError(MISSED)
+        await (_inserted if walled and step.table in walls.WALLED else _copied)(step, line)
         failpoint.reached("store.script.loaded")
         return []
-    sql, arguments = step.query.compile_string(engine_type="postgres")
+    sql, arguments = compiled(step, "postgres")
     return [dict(row) for row in await line.fetch(sql, *arguments)]
+
+
+async def _copied(load: Load, line: Line) -> None:
+    tag = await line.copy_records_to_table(load.table, records=load.rows, columns=load.columns)
+    # A row that a trigger skips would be lost in silence.
+    if tag != f"COPY {len(load.rows)}":
+        raise DatabaseError(MISSED)
+
+
+async def _inserted(load: Load, line: Line) -> None:
+    """Row by row, in one way there: a server copies nothing into a table whose rows it keeps apart."""
+    sql = inserting(load.table, tuple(load.columns), "postgres")
+    if len(await line.fetchmany(f"{sql} RETURNING 1", load.rows)) != len(load.rows):
+        raise DatabaseError(MISSED)
 
 
 async def _undo(line: Line) -> None:

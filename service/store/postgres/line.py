@@ -28,6 +28,10 @@ class Line(Protocol):
         """Run one statement for each row of arguments."""
         ...
 
+    async def fetchmany(self, sql: str, rows: Iterable[tuple[object, ...]]) -> Sequence[Any]:
+        """The same, and give the rows of all of them."""
+        ...
+
     async def copy_records_to_table(
         self, table: str, *, records: Sequence[tuple[object, ...]], columns: Sequence[str]
     ) -> str:

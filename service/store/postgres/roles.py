@@ -8,6 +8,7 @@ from functools import partial
 from types import MappingProxyType
 
 from service.errors import DatabaseError
+from service.store.postgres import walls
 from service.store.postgres.engine import commit, open_pool, run_on
 from service.store.postgres.line import Line
 from service.store.postgres.location import is_server, location_of
@@ -35,6 +36,7 @@ KEPT = MappingProxyType(
         "conversation_lease": ALL,
         "idempotency_claim": ALL,
         "revoked_session": ALL,
+        "revoked_subject": ALL,
         "session": ALL,
         "api_key": ALL,
         "budget_ledger": ALL,
@@ -95,16 +97,19 @@ async def grant_roles(url: str, app: str | None, eraser: str | None) -> None:
 
 async def _grant_all(rights: Mapping[str | None, Rights], line: Line) -> None:
     await line.execute("BEGIN")
+    schema = quoted(await line.fetchval("SELECT current_schema()"))
+    version = int(await line.fetchval("SELECT current_setting('server_version_num')"))
+    for statement in walls.statements(schema, version):
+        await line.execute(statement)
     for role, held in rights.items():
         if role is not None:
-            await _grant(role, held, line)
+            await _grant(role, held, schema, line)
     await commit(line)
 
 
-async def _grant(role: str, rights: Rights, line: Line) -> None:
+async def _grant(role: str, rights: Rights, schema: str, line: Line) -> None:
     if await line.fetchval(THERE, role) is None:
         raise DatabaseError("The server has no role of that name.")
-    schema = quoted(await line.fetchval("SELECT current_schema()"))
     for statement in statements(quoted(role), schema, rights):
         await line.execute(statement)
     if await line.fetchval(UNSOUND, role):

@@ -14,9 +14,23 @@ from piccolo.querystring import QueryString
 
 from service import failpoint
 from service.errors import DatabaseError
-from service.store.engine import MISSED, Ask, Batch, Load, Queue, Script, StoreEngine
+from service.store.engine import (
+    MISSED,
+    Ask,
+    Batch,
+    Load,
+    Plain,
+    Queue,
+    Script,
+    StoreEngine,
+    compiled,
+    inserting,
+    marked,
+)
 from service.store.sqlite.connection import Connection, rows, tuples
+from service.store.sqlite.glance import Glance
 from service.store.sqlite.transaction import alone, begin, commit, immediately, inside, roll_back
+from service.store.tenancy import EVERYBODY, Whose, bound
 
 T = TypeVar("T")
 
@@ -45,6 +59,7 @@ class WalEngine(StoreEngine):
         self.writer = Connection(path, "writer", WRITER_PRAGMAS, busy_timeout_ms)
         self.reader = Connection(path, "reader", READER_PRAGMAS, busy_timeout_ms)
         self.asker = Connection(path, "asker", READER_PRAGMAS, busy_timeout_ms)
+        self._glance = Glance(path, READER_PRAGMAS)
         super().__init__(engine_type="sqlite", min_version_number=3.25)
 
     async def write(self, *batches: Batch) -> None:
@@ -56,9 +71,25 @@ class WalEngine(StoreEngine):
         del queue
         return await self._write(partial(_follow, script, self.engine_type))
 
-    async def ask(self, querystring: QueryString) -> list[dict[str, Any]]:
+    async def together(self, script: Callable[[], Script[T]]) -> T:
+        """Run a script as one transaction on the writer's thread."""
+        return await self.run_script(script)
+
+    async def look_up(self, sql: str, *arguments: object) -> list[dict[str, Any]]:
+        """Find a row or none: on this thread where the file is at hand, else as anything is found."""
+        if self.reading.reason is None and not self._held():
+            known = self._glance.look(marked(sql, self.engine_type), arguments)
+            if known is not None:
+                return known
+        found = await super().look_up(sql, *arguments)
+        if self._glance.lend():
+            self.reader.beside(partial(self._glance.warm, marked(sql, self.engine_type), arguments))
+        return found
+
+    async def ask(self, querystring: QueryString, whose: Whose = EVERYBODY) -> list[dict[str, Any]]:
         """Run one SELECT that may take long, on a connection of its own."""
-        sql, arguments = querystring.compile_string(engine_type=self.engine_type)
+        asked = bound(querystring, whose, self.engine_type)
+        sql, arguments = asked.compile_string(engine_type=self.engine_type)
         return await self.asker.run(partial(rows, sql, arguments))
 
     async def tuples(self, querystring: QueryString) -> list[tuple[Any, ...]]:
@@ -77,6 +108,7 @@ class WalEngine(StoreEngine):
             await self.asker.close()
             await self.reader.close()
         finally:
+            self._glance.close()  # before the writer: the last one to close makes a checkpoint
             await self.writer.close()
 
     async def _run(self, sql: str, arguments: Sequence[object]) -> list[dict[str, Any]]:
@@ -125,12 +157,11 @@ def _follow(script: Callable[[], Script[T]], engine_type: str, connection: sqlit
         return ended.value
 
 
-def _take(step: Ask | Load, engine_type: str, connection: sqlite3.Connection) -> list[dict[str, Any]]:
-    if isinstance(step, Ask):
-        sql, arguments = step.query.compile_string(engine_type=engine_type)
+def _take(step: Ask | Plain | Load, engine_type: str, connection: sqlite3.Connection) -> list[dict[str, Any]]:
+    if not isinstance(step, Load):
+        sql, arguments = compiled(step, engine_type)
         return rows(sql, arguments, connection)
-    marks = ", ".join("?" * len(step.columns))
-    sql = f"INSERT INTO {step.table} ({', '.join(step.columns)}) VALUES ({marks})"  # noqa: S608 - our own names
+    sql = inserting(step.table, tuple(step.columns), engine_type)
     # A row that a trigger ignores would be lost in silence.
     if connection.executemany(sql, step.rows).rowcount not in {len(step.rows), -1}:
         raise DatabaseError(MISSED)

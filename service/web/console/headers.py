@@ -24,6 +24,7 @@ HEADERS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+HSTS = "strict-transport-security"
 ALWAYS_TLS = "max-age=31536000"
 """For a year, this host alone: what else is below its name is not ours to decide."""
 
@@ -37,11 +38,15 @@ def ours(path: str) -> bool:
 
 
 def for_paths(*, secure: bool) -> Callable[[str], Sequence[tuple[bytes, bytes]]]:
-    """Path -> the headers of whatever answers there, refusals of any kind included."""
+    """Path -> the headers of whatever answers there, refusals of any kind included.
+
+    Where people come by TLS, every answer says that they are to come by nothing else.
+    """
     raw = tuple((name.encode(), value.encode()) for name, value in headers(secure=secure).items())
-    return lambda path: raw if ours(path) else ()
+    others = tuple(pair for pair in raw if pair[0] == HSTS.encode())
+    return lambda path: raw if ours(path) else others
 
 
 def headers(*, secure: bool) -> dict[str, str]:
     """The headers; `secure` where people come by TLS."""
-    return {**HEADERS, **({"strict-transport-security": ALWAYS_TLS} if secure else {})}
+    return {**HEADERS, **({HSTS: ALWAYS_TLS} if secure else {})}

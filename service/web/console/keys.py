@@ -96,13 +96,15 @@ def _revoking(pages: Pages, cabinet: Cabinet, desk: Desk) -> list[HTTPRouteHandl
     async def asked(request: Asking, key_id: Id) -> Response[str]:
         caller = await desk.admit(request, Action.KEYS)
         read(Nothing, request.scope["query_string"])
-        return pages.show("key_revoke", caller, PATH, key=await find_key(cabinet, key_id, desk.clock()))
+        return pages.show(
+            "key_revoke", caller, PATH, key=await find_key(cabinet, caller, key_id, desk.clock())
+        )
 
     @post(REVOKE, request_max_body_size=MAX_BODY, include_in_schema=False)
     async def revoked(request: Asking, key_id: Id) -> Response[str]:
         caller = await desk.admit(request, Action.KEYS)
         read(Nothing, request.scope["query_string"])
-        await revoke(cabinet, desk, desk.doer(request, caller), key_id)
+        await revoke(cabinet, desk.note, desk.doer(request, caller), key_id)
         return pages.lead(f"{PATH}?revoked={key_id}")
 
     return [asked, revoked]
@@ -111,7 +113,7 @@ def _revoking(pages: Pages, cabinet: Cabinet, desk: Desk) -> list[HTTPRouteHandl
 async def _page(pages: Pages, cabinet: Cabinet, desk: Desk, caller: Caller, **given: Any) -> Response[str]:
     """The list and the form; with what is `wrong` in it, where something is."""
     query, form, wrong = given.get("query", KeyQuery()), given.get("form", KeyForm()), given.get("wrong", {})
-    everything = (await list_keys(cabinet, desk.clock())).keys
+    everything = (await list_keys(cabinet, caller, desk.clock())).keys
     found = [key for key in reversed(everything) if _meant(key, query)]
     return pages.show(
         *("keys", caller, PATH),

@@ -18,6 +18,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "AUDIT_KEYS": "Changes of encryption keys",
         "AUDIT_GAP": "Gaps",
         "API_KEY": "API keys",
+        "TOKEN": "Tokens",
         "SESSION": "Sessions ended for others",
         "SETTINGS": "Changes of settings",
         "BUDGET_LEDGER": "Budgets counted anew",

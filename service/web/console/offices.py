@@ -8,6 +8,7 @@ from msgspec import Struct
 from service.web.house_rules import HouseRules
 from service.web.keys import Cabinet
 from service.web.sessions import Opened
+from service.web.tokens import Revoking
 
 
 class Offices(Struct, frozen=True):
@@ -16,3 +17,4 @@ class Offices(Struct, frozen=True):
     sessions: Opened
     keys: Cabinet
     rules: HouseRules
+    revoking: Revoking

@@ -64,7 +64,7 @@ def routes(pages: Pages, sign_in: Signing) -> list[HTTPRouteHandler]:
     @get(CALLBACK, include_in_schema=False)
     async def callback(request: Asking) -> Response[str]:
         sealed = one_cookie(session.credentials_of(request).cookie, COOKIE)
-        token, to = await sign_in.finish(_answer(request.scope["query_string"]), sealed, microseconds())
+        token, to = await sign_in.finish(answer_of(request.scope["query_string"]), sealed, microseconds())
         # no redirect: the provider's page began this request, and a strict cookie goes with none of those
         shown = pages.show("moved", to=to)
         shown.set_cookie(session.given(token, secure=secure))
@@ -74,7 +74,7 @@ def routes(pages: Pages, sign_in: Signing) -> list[HTTPRouteHandler]:
     return [start, callback]
 
 
-def _answer(query: bytes) -> Answer:
+def answer_of(query: bytes) -> Answer:
     """What the provider gave the browser; of what else may be there nothing counts.
 
     Raises:

@@ -30,7 +30,7 @@ def route(pages: Pages, lookout: Lookout, desk: Desk) -> HTTPRouteHandler:
     async def operations(request: Asking) -> Response[str]:
         caller = await desk.admit(request, Action.OPERATIONS)
         query = read(OperationsQuery, request.scope["query_string"])
-        told = await lookout.board.told(query.period, lookout.naming(caller))
+        told = await lookout.board.told(query.period, lookout.naming(caller), caller.tenant)
         api = f"{API}?period={query.period.value}"
         return pages.show(
             "operations", caller, PATH, board=told.report, period=query.period, periods=PERIODS, api=api

@@ -19,6 +19,7 @@ from service.web.console.pages import Pages
 from service.web.desk import Asking, Desk
 from service.web.parameters import Nothing, read
 from service.web.sessions import Opened, about, end, end_all, list_sessions
+from telemetry.person import user_of
 from telemetry.record import Caller
 
 PATH = "/console/sessions"
@@ -53,9 +54,9 @@ class Rooms:
     def __init__(self, pages: Pages, opened: Opened, door: Authenticator, desk: Desk) -> None:
         self.pages, self.opened, self.door, self.desk = pages, opened, door, desk
 
-    def back(self, caller: Caller, user: str, ended: str) -> Response[str]:
+    def back(self, caller: Caller, person: str, ended: str) -> Response[str]:
         """To the list that somebody came from."""
-        whose = {} if user == caller.user_id else {"user": user}
+        whose = {} if person == caller.person else {"user": user_of(person)}
         return self.pages.lead(f"{PATH}?{urlencode({**whose, 'ended': ended})}")
 
     def left(self, *, everywhere: bool) -> Response[str]:
@@ -65,9 +66,9 @@ class Rooms:
         return page
 
     async def end_all(self, request: Asking, caller: Caller, user: str) -> Response[str]:
-        """End all of a user; of oneself also a token of another issuer that came as the cookie."""
+        """End all of a person; of oneself also a token of another issuer that came as the cookie."""
         ended = await end_all(self.opened, self.desk, self.desk.doer(request, caller), user)
-        if user != caller.user_id:
+        if user != caller.person:
             return self.back(caller, user, "all")
         given = session.credentials_of(request)
         if given.authorization is not None:
@@ -93,7 +94,9 @@ def _one(rooms: Rooms) -> list[HTTPRouteHandler]:
         user = about(caller, query.user)
         found = (await list_sessions(opened, caller, user, desk.clock())).sessions
         others, ended = may(caller, Action.KEYS), query.ended
-        return pages.show("sessions", caller, PATH, user=user, sessions=found, others=others, ended=ended)
+        return pages.show(
+            "sessions", caller, PATH, user=user_of(user), sessions=found, others=others, ended=ended
+        )
 
     @post(END, request_max_body_size=MAX_BODY, include_in_schema=False)
     async def end_one(request: Asking) -> Response[str]:
@@ -115,7 +118,7 @@ def _all(rooms: Rooms) -> list[HTTPRouteHandler]:
         caller = await desk.admit(request, Action.OWN)
         user = about(caller, read(UserForm, request.scope["query_string"]).user)
         found = (await list_sessions(opened, caller, user, desk.clock())).sessions
-        return pages.show("sessions_end", caller, PATH, user=user, count=len(found))
+        return pages.show("sessions_end", caller, PATH, user=user_of(user), count=len(found))
 
     @post(END_ALL, request_max_body_size=MAX_BODY, include_in_schema=False)
     async def end_every(request: Asking) -> Response[str]:

@@ -12,11 +12,11 @@ from service.audit.verify import Report
 from service.auth.permissions import Action
 from service.errors import Conflict
 from service.web.archive import Archive
+from service.web.checkpoints import key_told
 from service.web.console.halls import PATH, VERIFY, rooms_of
 from service.web.console.pages import Pages
 from service.web.desk import Asking, Desk
 from service.web.parameters import Nothing, read
-from service.web.verification import key_told
 from telemetry.record import Caller
 
 MOST = 100

@@ -1,10 +1,11 @@
-"""The board: one snapshot for all who look, made when somebody does and the last one is old.
+"""The board: one snapshot of a tenant for all of its who look, made when the last one is old.
 
 Refuses to go blank when the database does: what was counted before is shown, and that it is of before.
 """
 
 import asyncio
 import hashlib
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
@@ -67,28 +68,55 @@ class Snapshot(Struct, frozen=True):
     tell: Callable[[Named], OperationsReport]
 
 
+View = tuple[Period, str | None]
+"""A period, as one tenant sees it."""
+VIEWS = 256
+"""Views that are kept: a slot of a minute holds little, and a lens begins anew where it was let go."""
+
+
+class Seen:
+    """What was read for one view, and the last snapshot of it."""
+
+    def __init__(self, pulse: Pulse, lens: Lens) -> None:
+        self.pulse, self.lens, self.lock = pulse, lens, asyncio.Lock()
+        self.snapshot: Snapshot | None = None
+
+
 class Board:
     """All periods. `clock` gives microseconds since 1970 (UTC)."""
 
     def __init__(self, standing: Standing, clock: Callable[[], int] = microseconds) -> None:
         self._standing, self._clock = standing, clock
-        self._lenses = {period: Lens(standing.pulse, frame) for period, frame in FRAMES.items()}
-        self._locks = {period: asyncio.Lock() for period in Period}
-        self._snapshots: dict[Period, Snapshot] = {}
+        self._views: OrderedDict[View, Seen] = OrderedDict()
         self.made = 0
 
-    async def told(self, period: Period, named: Named) -> Told:
-        """The report of a period, at most as old as is worth while; `named` says how users are told of."""
-        async with self._locks[period]:
-            snapshot = self._snapshots.get(period)
+    async def told(self, period: Period, named: Named, tenant: str | None) -> Told:
+        """The report of a period, at most as old as is worth while; `named` says how users are told of.
+
+        Turns, users and their budgets are the tenant's alone; how the house stands is the same for all.
+        """
+        seen = self._seen((period, tenant))
+        async with seen.lock:
+            snapshot = seen.snapshot
             if snapshot is None or not 0 <= self._clock() - snapshot.at < snapshot.again * SECOND:
-                snapshot = self._snapshots[period] = await self._made(period)
+                snapshot = seen.snapshot = await self._made(period, seen)
         if named not in snapshot.told:
             snapshot.told[named] = _told(snapshot.tell(named))
         return snapshot.told[named]
 
-    async def _made(self, period: Period) -> Snapshot:
-        lens, fault = self._lenses[period], None
+    def _seen(self, view: View) -> Seen:
+        """What was read for a view; of very many tenants the one that nobody looked at for longest goes."""
+        if view not in self._views:
+            period, tenant = view
+            pulse = self._standing.pulse.within(tenant)
+            self._views[view] = Seen(pulse, Lens(pulse, FRAMES[period]))
+        self._views.move_to_end(view)
+        if len(self._views) > VIEWS:
+            self._views.popitem(last=False)
+        return self._views[view]
+
+    async def _made(self, period: Period, seen: Seen) -> Snapshot:
+        lens, fault = seen.lens, None
         self.made += 1
         now = self._clock()
         try:
@@ -96,15 +124,15 @@ class Board:
         except DatabaseError as error:
             fault = error.detail
         counts = Counts(lens, now)
-        house = await self._house(counts)
+        house = await self._house(counts, seen.pulse)
         again = lens.frame.again if lens.complete else SOON
         return Snapshot(now, again, {}, Teller(period, lens, now, counts, house, again, fault).tell)
 
-    async def _house(self, counts: Counts) -> "House":
+    async def _house(self, counts: Counts, pulse: Pulse) -> "House":
         standing, now = self._standing, self._clock()
         looked = await asyncio.gather(*map(look, standing.checks.values()))
         audit, checkpoint = await standing.audit()
-        accounts, known = await self._of_store(counts, now)
+        accounts, known = await _of_store(pulse, counts, now)
         return House(
             dependencies=dict(zip(standing.checks, looked, strict=True)),
             audit=audit,
@@ -116,15 +144,15 @@ class Board:
             alerts=tuple(await standing.alerts()),
         )
 
-    async def _of_store(self, counts: Counts, now: int) -> tuple[Sequence[Account], Mapping[str, str]]:
-        """The fullest accounts, and who somebody is; nothing while the database is away."""
-        pulse = self._standing.pulse
-        try:
-            accounts = await pulse.accounts(now)
-            asked = counts.told_of() | {each.subject for each in accounts if each.scope == "user"}
-            return accounts, await pulse.named(sorted(asked))
-        except DatabaseError:
-            return (), {}
+
+async def _of_store(pulse: Pulse, counts: Counts, now: int) -> tuple[Sequence[Account], Mapping[str, str]]:
+    """The fullest accounts, and who somebody is; nothing while the database is away."""
+    try:
+        accounts = await pulse.accounts(now)
+        asked = counts.told_of() | {each.subject for each in accounts if each.scope == "user"}
+        return accounts, await pulse.named(sorted(asked))
+    except DatabaseError:
+        return (), {}
 
 
 class House(Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from service.web.operations.board import Board
 from service.web.operations.period import Period
 from service.web.operations.views import Named
 from service.web.parameters import read
+from telemetry.person import user_of
 from telemetry.record import Caller
 
 PATH = "/api/v1/operations"
@@ -39,9 +40,9 @@ class Lookout(Struct, frozen=True):
         return as_it_is if may(caller, Action.USAGE_ALL) else self.pseudonym
 
 
-def as_it_is(user: str) -> str:
+def as_it_is(person: str) -> str:
     """By their name."""
-    return user
+    return user_of(person)
 
 
 def routes(lookout: Lookout, desk: Desk) -> list[HTTPRouteHandler]:
@@ -51,7 +52,7 @@ def routes(lookout: Lookout, desk: Desk) -> list[HTTPRouteHandler]:
     async def operations(request: Asking) -> Response[bytes]:
         caller = await desk.admit(request, Action.OPERATIONS)
         query = read(OperationsQuery, request.scope["query_string"])
-        told = await lookout.board.told(query.period, lookout.naming(caller))
+        told = await lookout.board.told(query.period, lookout.naming(caller), caller.tenant)
         headers = {"etag": told.tag}
         if request.headers.get("if-none-match") == told.tag:
             return Response(b"", status_code=UNCHANGED, headers=headers)

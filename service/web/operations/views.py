@@ -11,7 +11,7 @@ from msgspec import Struct
 from service.web.health import Dependency
 
 Named = Callable[[str], str]
-"""A user's name -> what stands for it."""
+"""A person -> what stands for them."""
 Numbers = tuple[float, ...]
 """One for each slot, the oldest first."""
 Gaps = tuple[float | None, ...]

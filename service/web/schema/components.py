@@ -113,6 +113,15 @@ def _moment(kind: type) -> Json:
     return {"type": "string", "examples": ["2025-01-31", "2025-01-31T12:00:00Z"]}
 
 
+def portable(text: str) -> str:
+    """Patterns as JSON Schema has them: `$` is the end; halves of a pair, which no text has, are left out.
+
+    Five characters that are blank here are none there (ECMAScript).
+    """
+    text = text.replace('\\\\Z"', '$"').replace("\\\\ud800-\\\\udfff", "")
+    return text.replace('"\\\\S"', '"[^\\\\s\\\\x1c-\\\\x1f\\\\x85]"')
+
+
 def renamed(text: str) -> str:
     """Schemas under names that say enough outside of their module."""
     for name, better in NAMES.items():

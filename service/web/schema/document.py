@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from service.web import problems
 from service.web.identity import Identity
-from service.web.schema.components import Json, components, properties_of, renamed, type_of
+from service.web.schema.components import Json, components, portable, properties_of, renamed, type_of
 from service.web.schema.operations import JSON, OPERATIONS, WORDS, Operation
 from service.web.schema.shapes import STREAM_EVENTS, Problem
 from telemetry.failure import Code, Failure, FieldError
@@ -31,7 +31,8 @@ RETRY_MS = 12_000
 DESCRIPTION = """\
 A self-hosted chat service for AI agents that leaves a record. Every answer has `X-Request-Id`, `X-Trace-Id`
 and `Cache-Control: no-store`. Everything that goes wrong is an `application/problem+json` with a `code` of a
-closed list; clients should expect further fields and codes."""
+closed list; clients should expect further fields and codes. Where credentials name tenants, everybody is told
+of their own tenant alone, whatever their role: what is another's is not found."""
 
 ALWAYS = ("X-Request-Id", "X-Trace-Id")
 OF_SUCCESS = {
@@ -56,6 +57,26 @@ LAST_EVENT_ID: Json = {
     "description": "The id of the event that was heard last; none: from the first.",
     "schema": {"type": "string", "pattern": "^[0-9]{1,9}$"},
 }
+LINKS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    CHAT: {
+        "resumeChat": ("turnId", "id"),
+        "giveFeedback": ("turnId", "id"),
+        "getFeedback": ("turnId", "id"),
+        "withdrawFeedback": ("turnId", "id"),
+        "getConversation": ("conversationId", "conversationId"),
+        "renameConversation": ("conversationId", "conversationId"),
+        "deleteConversation": ("conversationId", "conversationId"),
+        "getAuditEvent": ("eventId", "id"),
+        "proveAuditEvent": ("eventId", "id"),
+    },
+    "listConversations": {"getConversation": ("conversationId", "conversations/0/id")},
+    "listAuditEvents": {
+        "getAuditEvent": ("eventId", "events/0/id"),
+        "listAuditEvents": ("cursor", "nextCursor"),
+    },
+    "makeKey": {"revokeKey": ("keyId", "id")},
+}
+"""By operation, where its answer leads: the parameter there, and what of the answer it is."""
 HEARD = "There is nothing more to come."
 """What a 204 of a stream says."""
 
@@ -75,7 +96,7 @@ def document() -> Json:
         "paths": _paths(),
         "components": components(),
     }
-    return json.loads(renamed(json.dumps(told)))
+    return json.loads(portable(renamed(json.dumps(told))))
 
 
 def _paths() -> Json:
@@ -138,7 +159,13 @@ def _success(each: Operation) -> Json:
     }
     if each.media:
         told["content"] = {media: _content(each, media) for media in each.media}
+    if each.id in LINKS:
+        told["links"] = {to: _link(to, *how) for to, how in LINKS[each.id].items()}
     return told
+
+
+def _link(operation: str, parameter: str, value: str) -> Json:
+    return {"operationId": operation, "parameters": {parameter: f"$response.body#/{value}"}}
 
 
 def _content(each: Operation, media: str) -> Json:

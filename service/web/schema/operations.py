@@ -19,15 +19,17 @@ from service.web import (
     keys,
     limits,
     operations,
+    rotation,
     sessions,
+    tokens,
 )
 from service.web.ask import ChatBody
+from service.web.checkpoints import KeyTold
 from service.web.events import EventPage
 from service.web.parameters import ExportQuery, Nothing, PageQuery, Period, UsageQuery
 from service.web.proofs import SealedEvent
 from service.web.reports import UsageReport
 from service.web.schema.shapes import Answer
-from service.web.verification import KeyTold
 from telemetry.failure import Code
 
 JSON = "application/json"
@@ -57,6 +59,7 @@ KNOWN = (
     Code.UNAUTHENTICATED,
     Code.CROSS_SITE,
     Code.INVALID_REQUEST,
+    Code.RATE_LIMITED,
     Code.DATABASE_ERROR,
     Code.UPSTREAM_UNREACHABLE,
     Code.INTERNAL,
@@ -72,7 +75,6 @@ CHAT = (
     Code.TOO_LARGE,
     Code.UNSUPPORTED_MEDIA_TYPE,
     Code.IDEMPOTENCY_MISMATCH,
-    Code.RATE_LIMITED,
     Code.TOKENS_LIMITED,
     Code.CONCURRENCY_LIMITED,
     Code.OVER_BUDGET,
@@ -131,18 +133,19 @@ Several may listen. It is kept for that time after it was left or has ended, up 
 began it; 404 where the next event is not kept any more, 204 where the terminal event was heard already."""
 
 APPROVING = """\
-For the caller of the turn; where the tool names roles that have to approve of it, for whoever is in one of
-them, and for nobody else. Whatever it is to others, it is not found. Decided once: 409 says what was decided,
-and `expired` where nobody did in time. The reason is kept with the audit's event, as queries are."""
+For the caller of the turn; where the tool names roles that have to approve of it, for whoever of the
+caller's tenant is in one of them, and for nobody else. Whatever it is to others, it is not found. Decided
+once: 409 says what was decided, and `expired` where nobody did in time. The reason is kept with the
+audit's event, as queries are."""
 
 SAYING = """\
 For the caller of the turn only; whatever else it is, it is not found. Said again, it stands in place of what
 was said before. The audit has each time an event of its own, with a commitment to the comment."""
 
 WATCHING = """\
-For CFO, CXO_TEAM and AUDIT_HEAD. One snapshot for all who ask within seconds: turns as the audit's log has
-them, so of all processes and replicas, and how the process that answers stands. With the `ETag` of an answer
-as `If-None-Match` it is 304 while nothing has changed."""
+For CFO, CXO_TEAM and AUDIT_HEAD. One snapshot for all of a tenant who ask within seconds: its turns as the
+audit's log has them, so of all processes and replicas, and how the process that answers stands. With the
+`ETag` of an answer as `If-None-Match` it is 304 while nothing has changed."""
 
 EXPORTING = """\
 For AUDIT_HEAD and AUDITOR. All events that are meant and were sealed when the export began, newest first.
@@ -150,9 +153,10 @@ Each has a `seal`, by which `parley audit verify FILE` checks it with the public
 has the checkpoint. A file that is not whole says so in its last line."""
 
 VERIFYING = """\
-For AUDIT_HEAD and AUDITOR. Every event, link, text and checkpoint, by this installation's own key; takes as
-long as the log is, and the verdict stands for ten seconds. Who suspects this installation itself verifies by
-a key and a checkpoint kept elsewhere (`parley audit verify`), without which `freshness` is `unproven`."""
+For AUDIT_HEAD and AUDITOR. Every event, link, text and checkpoint of all tenants, by this installation's
+own key; takes as long as the log is, and the verdict stands for ten seconds. Who suspects this
+installation itself verifies by a key and a checkpoint kept elsewhere (`parley audit verify`), without
+which `freshness` is `unproven`."""
 
 KEY = """\
 For AUDIT_HEAD and AUDITOR. Keep it, and a checkpoint, where nobody of this service can write."""
@@ -164,6 +168,10 @@ among them."""
 LOGGED_OUT = """\
 Logout everywhere: none of them is let in again, here at once, by other processes from their next request on.
 One's own; with `user` those of somebody else, for AUDIT_HEAD. Recorded in the audit."""
+
+REVOKING = """\
+For AUDIT_HEAD. Nobody is let in by it again, in any process, from the next request on; whoever issues tokens
+goes on issuing them. Recorded in the audit."""
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -413,6 +421,29 @@ OPERATIONS: tuple[Operation, ...] = (
         body=keys.KeyBody,
         gives=201,
         media={JSON: keys.KeyMade},
+        refuses=(*KNOWN, Code.FORBIDDEN, Code.TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE),
+    ),
+    Operation(
+        id="rotateKey",
+        method="post",
+        path="/api/v1/keys/{keyId}/rotate",
+        tag="keys",
+        summary="Make an API key in another's place, which holds on for a while",
+        description="For AUDIT_HEAD; both hold meanwhile. Recorded in the audit.",
+        body=rotation.RotationBody,
+        gives=201,
+        media={JSON: rotation.KeyRotated},
+        refuses=(*KNOWN, Code.FORBIDDEN, Code.NOT_FOUND, Code.TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE),
+    ),
+    Operation(
+        id="revokeTokens",
+        method="post",
+        path=tokens.PATH,
+        tag="keys",
+        summary="Make a session, token or key hold no longer, or all of a user's",
+        description=REVOKING,
+        body=tokens.RevocationBody,
+        media={JSON: tokens.Revoked},
         refuses=(*KNOWN, Code.FORBIDDEN, Code.TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE),
     ),
     Operation(

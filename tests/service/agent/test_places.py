@@ -33,11 +33,15 @@ class Crowd:
 
     async def _sit(self, name):
         try:
-            async with self.places.place(name[0]):
-                self.seated.append(name)
-                await self.leaving[name].wait()
+            await self.places.take(name[0])
         except Overloaded:
             self.away.append(name)
+            return
+        try:
+            self.seated.append(name)
+            await self.leaving[name].wait()
+        finally:
+            self.places.leave(name[0])
 
     async def empty(self):
         for task in self.tasks.values():

@@ -23,7 +23,7 @@ class Both:
 
     def __init__(self, asked):
         self.asked, self.noted = asked, []
-        kept = Kept(asked.database, Cursors(b"k" * 32), self.noted.append)
+        kept = Kept(asked.database, Cursors((b"k" * 32,)), self.noted.append)
         plugs = [audit_search.plug(Settings()), usage_report.plug(Settings())]
         self.registry = Registry(kept.equip(plugs))
 

@@ -1,12 +1,14 @@
 """The one door: which credential counts, by whom it is read, and what it makes of the caller."""
 
+import time
+
 import pytest
 
 from service.auth.authenticator import Authenticator
 from service.auth.credentials import NEEDED, Credentials
 from service.auth.keys import REASON, KeyDoor, make_key
-from service.auth.sessions import ENDED, KID, Sessions
-from service.auth.tokens import UNTRUSTED, sign
+from service.auth.sessions import ENDED, KID, MICROSECONDS, Sessions
+from service.auth.tokens import LEEWAY, UNTRUSTED, sign
 from service.auth.trust import token_door
 from service.auth.verified import Verified
 from service.errors import CrossSite, DatabaseError, Unauthenticated
@@ -36,8 +38,8 @@ class Doors:
 
     def __init__(self, mint=MINT, verified=None):
         self.ended = Ended()
-        self.sessions = Sessions(SESSION_KEY, self.ended, microseconds, verified)
-        keys = KeyDoor(Kept(), PEPPER, pseudonym, microseconds)
+        self.sessions = Sessions((SESSION_KEY,), self.ended, microseconds, verified)
+        keys = KeyDoor(Kept(), (PEPPER,), pseudonym, microseconds)
         tokens = token_door(settings_of(mint), microseconds) if mint else None
         self.door = Authenticator(keys, tokens, self.sessions, pseudonym)
 
@@ -200,13 +202,25 @@ async def test_another_site_signs_nobody_out(doors):
 
 
 async def test_a_store_that_cannot_look_lets_no_token_in(doors):
-    async def away(token_id):
-        raise DatabaseError(f"away {token_id[:0]}")
+    async def away(*_, **__):
+        raise DatabaseError("away")
 
     doors.ended.revoked = away
     await doors.refusal(DatabaseError, **cookie(await doors.session()))
     await doors.refusal(DatabaseError, **cookie(MINT.token()))
     await doors.refusal(DatabaseError, **bearer(MINT.token()))
+
+
+@pytest.mark.parametrize("carry", [bearer, cookie])
+async def test_an_issuers_clock_may_be_ahead_of_the_end_of_all_that_was_issued(doors, carry):
+    """Ours is not: who signs in again goes on at once."""
+    now = int(time.time())
+    await doors.sessions.bar("ann", now * MICROSECONDS)
+    assert await doors.refusal(**carry(MINT.token(iat=now + LEEWAY - 1))) == ENDED
+    await doors.sessions.bar("dev-auditor", now * MICROSECONDS)
+    assert (await doors.of(**cookie(await doors.session()))).user_id == "dev-auditor"
+    await doors.sessions.bar("ann", (now - LEEWAY - 1) * MICROSECONDS)
+    assert (await doors.of(**carry(MINT.token(iat=now)))).user_id == "ann"
 
 
 @pytest.fixture
@@ -215,7 +229,7 @@ def remembering():
 
 
 def leave(doors):
-    async def away(*_):
+    async def away(*_, **__):
         raise DatabaseError("away")
 
     doors.ended.revoked = doors.ended.revoke = away

@@ -39,7 +39,7 @@ def test_a_pseudonym_is_an_hmac_under_a_key_of_its_own():
 
 
 def test_the_session_key_is_hkdf_of_the_root():
-    assert Derived(Secret(ROOT)).session == hkdf(ROOT.encode(), b"parley/session cookie")
+    assert Derived(Secret(ROOT)).sessions.newest == hkdf(ROOT.encode(), b"parley/session cookie")
 
 
 def test_each_purpose_has_its_own_key():

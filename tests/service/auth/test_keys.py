@@ -39,7 +39,7 @@ class Kept:
 
 
 def door(*held, now=NOW):
-    return KeyDoor(Kept(*held), PEPPER, lambda user: f"pseudo-{user}", lambda: now)
+    return KeyDoor(Kept(*held), (PEPPER,), lambda user: f"pseudo-{user}", lambda: now)
 
 
 async def refusal(key, *held, now=NOW):
@@ -133,7 +133,7 @@ async def test_a_store_that_cannot_look_is_no_wrong_key():
             raise DatabaseError(f"away {key_id[:0]}")
 
     with pytest.raises(DatabaseError):
-        await KeyDoor(Away(), PEPPER, str, lambda: NOW).identify(MADE.key)
+        await KeyDoor(Away(), (PEPPER,), str, lambda: NOW).identify(MADE.key)
 
 
 async def test_scopes_are_a_tuple_whatever_the_store_gives():
@@ -158,7 +158,7 @@ class Remembering:
     def __init__(self, *held):
         self.now, self.keys = NOW, Leaving(*held)
         clock = lambda: self.now  # noqa: E731 - a clock in a line
-        self.door = KeyDoor(self.keys, PEPPER, str, clock, Verified(clock, 3_600_000))
+        self.door = KeyDoor(self.keys, (PEPPER,), str, clock, Verified(clock, 3_600_000))
 
     async def is_let_in(self, key=MADE.key):
         try:
@@ -214,3 +214,15 @@ async def test_the_keys_of_a_user_who_was_erased_are_forgotten():
     assert await house.is_let_in() is True
     house.door.forget("ann")
     assert await house.is_let_in() is DatabaseError
+
+
+async def test_what_a_key_is_kept_with_now_counts_though_it_was_seen_before():
+    kept = Kept(Held())
+    asked = KeyDoor(kept, (PEPPER,), lambda user: f"pseudo-{user}", lambda: NOW)
+    assert await asked.identify(MADE.key) is await asked.identify(MADE.key)
+    kept._held[MADE.id] = Held(role="GUEST", user_id="bob")
+    changed = await asked.identify(MADE.key)
+    assert (changed.role, changed.user_id, changed.pseudonym) == ("GUEST", "bob", "pseudo-bob")
+    kept._held[MADE.id] = Held(revoked_at=NOW - 1)
+    with pytest.raises(Unauthenticated):
+        await asked.identify(MADE.key)

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from service.auth.sessions import CODE_LIFE, ENDED, KID, LIFE, USED, Sessions
+from service.auth.sessions import CODE_LIFE, ENDED, KID, LIFE, USED, Going, Sessions
 from service.auth.tokens import LEEWAY, header_of, sign
 from service.auth.verified import Verified
 from service.errors import DatabaseError, Unauthenticated
@@ -19,7 +19,7 @@ class Ended:
     """Sessions in dicts: `kept` were ended, `begun` go on; where it is `away` nobody can look."""
 
     def __init__(self):
-        self.kept, self.begun, self.away = {}, {}, False
+        self.kept, self.begun, self.barred, self.away = {}, {}, {}, False
 
     async def keep(self, session_id, user_id, role, method, begun, until):
         if self.away:
@@ -35,10 +35,17 @@ class Ended:
         self.kept[token_id] = until, now
         return True
 
-    async def revoked(self, token_id):
+    async def bar(self, user_id, subject, before):
+        self.barred[subject] = before
+        return [
+            self.begun.pop(name) and name for name, (user, *_) in [*self.begun.items()] if user == user_id
+        ]
+
+    async def revoked(self, *names, subjects=(), issued=0):
         if self.away:
             raise DatabaseError("away")
-        return token_id in self.kept
+        barred = any(self.barred.get(each, -1) > issued for each in subjects)
+        return barred or any(name in self.kept for name in names)
 
 
 class House:
@@ -46,7 +53,7 @@ class House:
 
     def __init__(self):
         self.now, self.ended = float(NOW), Ended()
-        self.sessions = Sessions(KEY, self.ended, lambda: int(self.now * 1_000_000))
+        self.sessions = Sessions((KEY,), self.ended, lambda: int(self.now * 1_000_000))
 
     async def signed_in(self, user="dev-auditor", role="AUDIT_HEAD"):
         return await self.sessions.open(self.sessions.invite(user, role))
@@ -142,15 +149,15 @@ async def test_no_forged_session_is_taken(house, name):
 
 async def test_a_session_ends_when_it_is_ended(house):
     claims = await house.sessions.read(await house.signed_in())
-    await house.sessions.refuse_ended(claims.jti, claims.sub)
+    await house.sessions.refuse_ended(Going(names=(claims.jti,), person=claims.sub))
     await house.sessions.end(claims.jti, claims.exp)
     assert house.ended.kept == {
         claims.jti: ((NOW + LIFE + LEEWAY) * 1_000_000, NOW * 1_000_000),
     }
     with pytest.raises(Unauthenticated, match=ENDED):
-        await house.sessions.refuse_ended(claims.jti, claims.sub)
+        await house.sessions.refuse_ended(Going(names=(claims.jti,), person=claims.sub))
     other = await house.sessions.read(await house.signed_in())
-    await house.sessions.refuse_ended(other.jti, other.sub)
+    await house.sessions.refuse_ended(Going(names=(other.jti,), person=other.sub))
 
 
 async def test_a_session_is_noted_as_it_begins(house):
@@ -174,19 +181,27 @@ async def test_all_of_a_user_end_and_nobody_elses(house):
     assert sorted(await house.sessions.end_all("ann")) == sorted(each.jti for each in mine)
     for each in mine:
         with pytest.raises(Unauthenticated, match=ENDED):
-            await house.sessions.refuse_ended(each.jti, "ann")
-    assert await house.sessions.refuse_ended(other.jti, "ben") is False
+            await house.sessions.refuse_ended(Going(names=(each.jti,), person="ann"))
+    assert await house.sessions.refuse_ended(Going(names=(other.jti,), person="ben")) is False
     assert await house.sessions.end_all("ann") == []
+
+
+async def test_a_code_of_somebody_whose_sessions_all_ended_opens_none(house):
+    codes = {user: house.sessions.invite(user, "CFO") for user in ("ann", "ben")}
+    await house.sessions.bar("ann", NOW * 1_000_000)
+    with pytest.raises(Unauthenticated, match=USED):
+        await house.sessions.open(codes["ann"])
+    assert await house.sessions.open(codes["ben"])
 
 
 async def test_all_that_ended_stay_out_while_nobody_can_look():
     ended, now = Ended(), lambda: NOW * 1_000_000
-    sessions = Sessions(KEY, ended, now, Verified(now, 60_000))
+    sessions = Sessions((KEY,), ended, now, Verified(now, 60_000))
     names = {user: (await sessions.read(await sessions.begin(user, "CFO", "oidc"))).jti for user in "ab"}
     for user, name in names.items():
-        await sessions.refuse_ended(name, user)
+        await sessions.refuse_ended(Going(names=(name,), person=user))
     await sessions.end_all("a")
     ended.away = True
-    assert await sessions.refuse_ended(names["b"], "b") is True
+    assert await sessions.refuse_ended(Going(names=(names["b"],), person="b")) is True
     with pytest.raises(DatabaseError):
-        await sessions.refuse_ended(names["a"], "a")
+        await sessions.refuse_ended(Going(names=(names["a"],), person="a"))

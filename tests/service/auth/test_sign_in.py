@@ -12,9 +12,10 @@ from config.secret import Secret
 from service.auth.oidc import CODE, UNTRUSTED, Client
 from service.auth.pending import LIFE, NOT_OURS, Answer, Drawer
 from service.auth.provider import AWAY, UNSIGNED, Discovery, described
-from service.auth.roles import NAMELESS, ROLELESS, Roles
+from service.auth.roles import NAMELESS, ROLELESS, TENANTLESS, Roles
 from service.auth.sign_in import OTHER_ISSUER, SignIn
 from service.errors import Forbidden, Unauthenticated, UpstreamUnreachable
+from telemetry.person import person_of
 from tests.service.auth.mint import Mint, b64, packed
 from tests.service.auth.rogue import Rogue
 
@@ -30,7 +31,7 @@ class House:
     def __init__(self, rogue, secret=SECRET, roles=None):
         self.rogue, self.now, self.spent, self.begun = rogue, time.time(), set(), []
         client = Client("parley", Secret(secret) if secret else None, BACK, "openid profile")
-        self.drawer = Drawer(b"k" * 32, self.clock)
+        self.drawer = Drawer((b"k" * 32,), self.clock)
         roles = roles or Roles("sub", "role", None)
         self.sign_in = SignIn(Discovery(rogue.issuer), client, self.drawer, roles, self.spend, self.begin)
 
@@ -193,7 +194,7 @@ async def test_a_sign_in_is_open_for_ten_minutes(house):
 
 async def test_a_cookie_that_was_changed_or_is_anothers_opens_nothing(house):
     asked, cookie = await house.start()
-    others = Drawer(b"o" * 32, house.clock)
+    others = Drawer((b"o" * 32,), house.clock)
     theirs = others.seal(others.begin("/console/"))
     middle = len(cookie) // 2
     changed = cookie[:middle] + ("A" if cookie[middle] != "A" else "B") + cookie[middle + 1 :]
@@ -457,6 +458,14 @@ async def test_an_address_that_nobody_verified_is_nobodys(rogue, verified):
     assert await house.refusal(Forbidden, email=email, email_verified=verified) == NAMELESS
     await house.signed_in(email=email, email_verified=True)
     assert house.begun == [(email, "AUDITOR", "oidc")]
+
+
+@pytest.mark.parametrize("tenant", [None, "", "a b", 7, ["acme"], "a\x1fb"])
+async def test_where_a_claim_tells_the_tenant_whoever_has_none_is_not_let_in(rogue, tenant):
+    house = House(rogue, roles=Roles("sub", "role", None, "org"))
+    assert await house.refusal(Forbidden, org=tenant) == TENANTLESS
+    await house.signed_in(org="acme")
+    assert house.begun == [(person_of("ann", "acme"), "AUDITOR", "oidc")]
 
 
 # discovery

@@ -32,6 +32,16 @@ def test_create_has_the_contracts_shape(parley):
     assert FORM.fullmatch(made["key"])["id"] == made["id"]
 
 
+def test_a_key_of_a_tenant_is_listed_there(parley):
+    made, other = create(parley, "--tenant", "acme"), create(parley)
+    assert (made["user"], made["tenant"], "tenant" in other) == ("ann", "acme", False)
+    assert [row.get("tenant") for row in listed(parley)] == ["acme", None]
+    own = json.loads(parley("keys", "list", "--tenant", "acme", "--json").out)
+    assert [row["id"] for row in own] == [made["id"]]
+    assert "acme/ann" in parley("keys", "list").out
+    assert parley(*CREATE, "--tenant", "a b").status == 2
+
+
 def test_create_in_words_shows_the_key_once(parley):
     said = parley(*CREATE)
     key, words = said.out.splitlines()
@@ -157,3 +167,47 @@ async def test_a_development_key_that_another_start_added_first_is_no_error(tmp_
     await keys._add(house, made, "dev", "AUDITEE")
     assert [key.id for key in await database.keys.list()] == [made.id]
     await database.close()
+
+
+def test_a_key_is_rotated_and_both_hold_for_a_while(parley):
+    made = create(parley, "--scope", "audit:content")
+    said = parley("keys", "rotate", made["id"], "--overlap", "1h", "--json")
+    new = json.loads(said.out)
+    assert (said.status, new["user"], new["role"], new["scopes"]) == (0, "ann", "AUDITOR", ["audit:content"])
+    assert (new["replaces"], new["expiresAt"]) == (made["id"], None)
+    old, fresh = listed(parley)
+    assert (old["status"], fresh["status"], fresh["id"]) == ("active", "active", new["id"])
+    assert old["expiresAt"] == new["replacedUntil"]
+    assert FORM.fullmatch(new["key"])["id"] == new["id"]
+
+
+def test_a_key_of_a_tenant_is_rotated_there(parley):
+    made = create(parley, "--tenant", "acme")
+    told = json.loads(parley("keys", "rotate", made["id"], "--json").out)
+    assert told["user"] == "ann"
+    rows = listed(parley)
+    assert {(row["id"], row["user"], row["tenant"]) for row in rows} == {
+        (key_id, "ann", "acme") for key_id in (made["id"], told["id"])
+    }
+    seen = json.loads(parley("audit", "list", "--entity-type", "API_KEY", "--json", "--tenant", "acme").out)
+    assert [(row["action"], row["entityId"]) for row in seen["events"]] == [("ROTATED", told["id"])]
+
+
+def test_a_successor_holds_as_long_as_its_key_was_made_for_and_lengthens_nothing(parley):
+    made = create(parley, "--expires", "30m")
+    new = json.loads(parley("keys", "rotate", made["id"], "--json").out)
+    assert new["replacedUntil"] == made["expiresAt"]
+    assert new["expiresAt"] >= made["expiresAt"]
+    longer = json.loads(parley("keys", "rotate", new["id"], "--expires", "90d", "--json").out)
+    assert longer["expiresAt"] > new["expiresAt"]
+
+
+def test_what_holds_no_longer_is_not_rotated(parley):
+    made = create(parley)
+    parley("keys", "revoke", made["id"])
+    for each in (made["id"], "0" * 16, "\x1b[2J"):
+        said = parley("keys", "rotate", each)
+        assert (said.status, "\x1b" in said.out) == (1, False)
+    assert len(listed(parley)) == 1
+    said = parley("keys", "rotate", made["id"], "--overlap", "soon")
+    assert said.status == 2

@@ -129,14 +129,17 @@ def test_a_shared_store_that_is_away_is_said(parley, filled):
 
 
 def test_in_memory_the_services_are_told_with_the_audit(parley, filled, tmp_path):
-    filled(row(1, metadata='{"tenant":"acme"}'))
-    said = parley("limits", "reset", "ann")
+    filled(row(1, actor_id="acme\x1fann", metadata='{"tenant":"acme"}'))
+    assert parley("limits", "reset", "ann").status == 1
+    said = parley("limits", "reset", "ann", "--tenant", "acme")
     assert (said.status, said.out.partition(":")[0]) == (0, "ann")
     kept = sql(tmp_path, "SELECT user_id, role, tenant FROM limit_reset")
     assert kept == [("ann", "GUEST", "acme")]
     events = "SELECT action FROM audit_event WHERE entity_type = 'RATE_LIMIT'"
     assert sql(tmp_path, events) == [("RESET",)]
-    assert parley("limits", "reset", "ann", AGENT_AUDIT_LOGGING_ENABLED="false").status == 0
+    assert (
+        parley("limits", "reset", "ann", "--tenant", "acme", AGENT_AUDIT_LOGGING_ENABLED="false").status == 0
+    )
     assert sql(tmp_path, events) == [("RESET",)]
 
 

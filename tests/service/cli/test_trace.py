@@ -8,10 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from msgspec import structs
 
+from service.cli import trace as trace_command
 from service.cli.jaeger import Unasked, trace
 from service.cli.trace import lines, recorded
 from service.cli.waterfall import Step, draw
 from service.store.event import Event
+from service.web.ask import HttpAsk
 
 TOLD = {
     "rateLimit": {"decision": "allowed", "policy": "role", "remaining": 19, "limit": 20},
@@ -188,3 +190,7 @@ def test_nothing_to_work_on_is_said_and_makes_no_database(parley, tmp_path, comm
     assert (said.status, said.out) == (2, "")
     assert "There is no database at" in said.err
     assert not (tmp_path / "var").exists()
+
+
+def test_a_refused_turn_is_its_routes_span():
+    assert HttpAsk.route == trace_command.ROUTE

@@ -5,10 +5,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from service.server.connection import Hall, connections_in
+from service.server import loops
+from service.server.connection import connections_in
+from service.server.hall import Hall
 from service.server.servers import Quiet, listen
 from tests.service.web.conftest import web  # noqa: F401 - a fixture
 
+LOOPS = {"asyncio": asyncio.SelectorEventLoop, "uvloop": loops.factory() or asyncio.SelectorEventLoop}
 SOON = 0.05
 LATER = 30.0
 
@@ -57,11 +60,12 @@ class Served:
 
 
 @asynccontextmanager
-async def served(app, most=100, *, head=LATER, body=LATER, linger=LATER, idle=LATER, closing=bool):
+async def served(app, most=100, *, stall=LATER, closing=bool, **deadlines):
     """Serve an application; times are seconds."""
-    hall = Hall(most, closing)
+    hall = Hall(most, closing, stall, pace=SOON / 10)
     kind = connections_in(hall)
-    kind.head_seconds, kind.body_seconds, kind.linger_seconds, kind.idle_seconds = head, body, linger, idle
+    for name in ("head", "body", "linger", "idle"):
+        setattr(kind, f"{name}_seconds", deadlines.get(name, LATER))
     listener = listen(("127.0.0.1", 0))
     server = Quiet(app, listener, lambda _at_once, finish: finish(), kind)
     async with AsyncExitStack() as opened, server.running():
@@ -72,6 +76,12 @@ async def served(app, most=100, *, head=LATER, body=LATER, linger=LATER, idle=LA
         finally:
             await opened.aclose()
             server.should_exit = server.force_exit = True
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """Every test of the server in both loops."""
+    del config, item
+    return LOOPS
 
 
 @pytest.fixture

@@ -82,10 +82,9 @@ async def test_somebody_who_was_forgotten_has_no_name(database):
     assert (before.user_id, after.user_id, after.subject) == ("ann", None, before.subject)
 
 
-async def test_the_tenant_is_that_of_the_last_turn(database):
+async def test_the_tenant_is_that_of_each_turn(database):
     await database.audit.append([row(2, tenant="new"), row(1, tenant="old"), row(3, actor_id="bob")])
-    names = ("user-1", "bob", "nobody")
-    assert [await database.admissions.tenant_of(name) for name in names] == ["new", None, None]
+    assert [turn.tenant for turn in await all_of(database)] == ["old", "new", None]
 
 
 async def test_resets_are_told_by_pseudonym_the_last_of_each(database):

@@ -23,16 +23,18 @@ def ids(url):
 async def test_the_contracts_query_shows_every_column(database, url):
     row = Row(
         id="event-1",
+        actor_id="acme\x1fuser-1",
         outcome="failed",
         category="network",
         code="upstream_timeout",
         count=3,
-        metadata='{"cost":1.25,"toolsCalled":["calculate"]}',
+        metadata='{"cost":1.25,"tenant":"acme","toolsCalled":["calculate"]}',
     )
     await database.audit.append([row])
     (found,) = ask(url, CONTRACT)
     assert json.loads(found["metadata"]) == {
         "cost": 1.25,
+        "tenant": "acme",
         "toolsCalled": ["calculate"],
         "query": "How much did we spend?",
     }
@@ -60,6 +62,7 @@ async def test_the_contracts_query_shows_every_column(database, url):
             "responseTime": 1500,
             "count": 3,
             "logIndex": 0,
+            "tenant": "acme",
         }.items()
     )
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 from piccolo.querystring import QueryString
 
-from service.errors import DatabaseError, NotFound
+from service.errors import DatabaseError, NotFound, RowRefused
 from service.store.conversations import KeptTurn
 from service.store.database import open_database
 from telemetry import ids
@@ -188,3 +188,26 @@ async def test_another_process_knows_them_at_once(database, url):
     await other.conversations.hide(ONE, "ann", 7)
     assert await database.conversations.keep("ann", "title", turn(2)) is False
     await other.close()
+
+
+async def test_turns_that_end_together_are_all_kept_and_each_is_told_its_own(database):
+    await database.conversations.keep("ann", "title", turn(0, conversation="hidden"))
+    await database.conversations.hide("hidden", "ann", 5)
+    turns = [turn(number, conversation=f"conversation {number % 7}") for number in range(1, 40)]
+    late = turn(40, conversation="hidden")
+    keep = database.conversations.keep
+    kept = await asyncio.gather(*[keep("ann", "title", each) for each in (*turns, late)])
+    assert kept == [True] * 39 + [False]
+    for number in range(7):
+        mine = [each for each in turns if each.conversation_id == f"conversation {number}"]
+        assert list(await database.conversations.recall(f"conversation {number}", "ann", 100)) == mine
+
+
+async def test_one_that_the_database_refuses_harms_none_of_those_it_came_with(database):
+    good, bad = turn(1), turn(2, conversation="another", tokens=1 << 70)
+    keep = database.conversations.keep
+    said = [keep("ann", "title", each) for each in (turn(0, conversation="first"), bad, good)]
+    first, refused, kept = await asyncio.gather(*said, return_exceptions=True)
+    assert (first, kept) == (True, True)
+    assert isinstance(refused, RowRefused)
+    assert await database.conversations.recall(bad.conversation_id, "ann", 100) == ()

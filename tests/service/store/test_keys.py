@@ -80,9 +80,17 @@ async def test_a_damaged_key_is_an_error_not_a_key(database, url, scopes):
     ask(url, f"UPDATE api_key SET scopes = '{scopes}'")  # noqa: S608 - each engine has its own placeholder
     with pytest.raises(DatabaseError, match="damaged"):
         await database.keys.find("key-1")
+    assert await database.keys.revoke("key-1", 5) is True
 
 
 async def test_text_that_does_not_fit_is_refused(database):
     with pytest.raises(DatabaseError):
         await database.keys.add(msgspec.structs.replace(KEY, user_id="\ud800"))
     assert list(await database.keys.list()) == []
+
+
+async def test_the_last_use_only_goes_forward(database):
+    await database.keys.add(KEY)
+    for at in (5, 9, 7):
+        await database.keys.used({KEY.id: at, "unknown": at})
+    assert [key.last_used_at for key in await database.keys.list()] == [9]

@@ -217,3 +217,12 @@ async def test_the_built_in_tools():
     ]
     assert await run(registry, "calculate", {"expression": "6 * 7"}) == "42"
     assert "UTC" in await run(registry, "current_time", {})
+
+
+def test_an_offer_of_what_is_the_same_is_the_same_one_narrowed_or_not():
+    there = [tool(name="c")]
+    registry = Registry((tool(name="a"),), (lambda: there,), roles={"c": ["CFO"]})
+    first = offered(registry, "CFO")
+    assert offered(registry, "CFO") is first
+    there[0] = tool(name="c")
+    assert offered(registry, "CFO") is not first

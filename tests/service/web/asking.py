@@ -107,7 +107,7 @@ async def asking(url: str, mode: Any = "enforce", vault: Vault = NO_KEYS) -> Asy
     sealing = Sealing(database.checkpoints, KEY, (), microseconds)
     gate = Gate(MemoryStore(), Rules(Limits(mode=mode), 60_000), None, microseconds)
     desk, prover = Desk(who, noted.append, lambda: NOW), Prover(database, sealing, page=100)
-    asked = audit.auditing(database.questions, Cursors(b"k" * 32), desk, prover, database.opening)
+    asked = audit.auditing(database.questions, Cursors((b"k" * 32,)), desk, prover, database.opening)
     pages = Pages(Installation(models=lambda _: ("small", "large")), Shelf())
     archive = Archive(asked, Verifying(database, KEY), Erasing(database.erasures, forgotten.append))
     routes = [

@@ -20,10 +20,11 @@ from service.auth.sessions import ENDED, Sessions
 from service.auth.verified import Verified
 from service.errors import DatabaseError, Unauthenticated
 from service.store.database import open_database
-from service.web import house_rules, keys, problems, sessions
+from service.web import house_rules, keys, problems, rotation, sessions, tokens
 from service.web.desk import Desk
 from service.web.envelope import Envelope
 from service.web.session import credentials_of
+from service.web.tokens import Revoking
 from telemetry.recorder import microseconds
 from tests.harness.problems import problem
 
@@ -41,17 +42,20 @@ class Process:
 
     def __init__(self, database):
         self.database, self.noted = database, []
-        self.sessions = Sessions(b"s" * 32, database.sessions, microseconds, remembering())
-        self.keys = KeyDoor(database.keys, PEPPER, pseudonym, microseconds, remembering())
+        self.sessions = Sessions((b"s" * 32,), database.sessions, microseconds, remembering())
+        self.keys = KeyDoor(database.keys, (PEPPER,), pseudonym, microseconds, remembering())
         self.door = Authenticator(self.keys, None, self.sessions, pseudonym)
         desk = Desk(self._who, self.noted.append, microseconds)
         loaded = load(ENVIRON, None)
         rules = house_rules.HouseRules(lambda: table.rows(loaded.settings, loaded.origins), Limits)
+        cabinet = self.cabinet = keys.Cabinet(database.keys, (PEPPER,), self.door.drop_key, pseudonym)
         app = Litestar(
             [
                 *sessions.routes(sessions.Opened(database.sessions, self.sessions, pseudonym, True), desk),
-                *keys.routes(keys.Cabinet(database.keys, PEPPER, self.door.drop_key, pseudonym), desk),
+                *keys.routes(cabinet, desk),
                 *house_rules.routes(rules, desk),
+                rotation.route(cabinet, desk),
+                tokens.route(Revoking(self.sessions, cabinet, self.door.forget), desk),
             ],
             exception_handlers={Exception: problems.answer},
             logging_config=None,

@@ -43,6 +43,12 @@ async def test_every_answer_is_marked(web, method, path):
     assert HEX.fullmatch(response.headers["x-trace-id"])
     assert response.headers.get_list("cache-control") == ["no-store"]
     assert len(response.headers.get_list("x-request-id")) == 1
+    assert response.headers.get_list("x-content-type-options") == ["nosniff"]
+    assert response.headers.get_list("referrer-policy") in (["no-referrer"], ["same-origin"])
+    assert response.headers.get_list("cross-origin-resource-policy") == ["same-origin"]
+    (policy,) = response.headers.get_list("content-security-policy")
+    assert policy.startswith("default-src 'none'")
+    assert "frame-ancestors 'none'" in policy
 
 
 async def test_a_path_that_is_none(web):
@@ -141,7 +147,7 @@ async def test_an_exception_of_a_handler_leaks_nothing(web, monkeypatch, canary,
 
     with traced() as kept:
         app = await web()
-        monkeypatch.setattr(app.database.questions, "usage", broken)
+        monkeypatch.setattr(type(app.database.questions), "usage", broken)
         response = await app.client.get("/api/v1/usage")
     assert kept.get_finished_spans()[-1].status.status_code is StatusCode.ERROR
     assert response.status_code >= 400

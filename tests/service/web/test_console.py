@@ -8,6 +8,7 @@ import pytest
 from config.settings import Limits, Settings
 from service.web import console
 from service.web.console import CHAT, HOME, SIGN_IN, SIGN_OUT
+from service.web.console.headers import for_paths
 from service.web.console.installation import Installation
 from service.web.console.pages import Pages
 from service.web.console.shelf import STATIC, Shelf
@@ -293,3 +294,11 @@ def test_every_import_of_a_script_is_a_file():
     for name in shelf.files:
         if name.endswith(".js"):
             assert set(shelf.imported(name)) <= set(shelf.files)
+
+
+def test_where_people_come_by_tls_every_answer_says_so():
+    assert dict(for_paths(secure=True)("/api/v1/usage")) == {
+        b"strict-transport-security": b"max-age=31536000"
+    }
+    assert for_paths(secure=False)("/api/v1/usage") == ()
+    assert dict(for_paths(secure=True)("/console/"))[b"strict-transport-security"] == b"max-age=31536000"

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as any_
 
 from service.errors import InvalidRequest
-from service.web.cursor import Cursors
+from service.web.cursor import Cursors, _signature
 
-CURSORS = Cursors(b"k" * 32)
+KEY = b"k" * 32
+CURSORS = Cursors((KEY,))
 POSITION = (1_764_000_000_123_456, "0198c3a4-0000-7000-8000-000000000001")
 QUESTION = b'/events{"actor":"ann"}'
 
@@ -31,13 +32,13 @@ def test_a_cursor_of_another_question_or_house_does_not_hold():
     cursor = CURSORS.write(POSITION, QUESTION)
     assert refused(cursor, QUESTION + b" ")
     assert refused(cursor, b"")
-    assert refused(cursor, cursors=Cursors(b"l" * 32))
+    assert refused(cursor, cursors=Cursors((b"l" * 32,)))
 
 
 def test_what_stands_on_either_side_of_the_seam_is_not_the_same():
     told = b'[1,"a"]'
-    signature = CURSORS._sign(told, b"x")
-    assert CURSORS._sign(told[1:], b"x" + told[:1]) != signature
+    signature = _signature(KEY, told, b"x")
+    assert _signature(KEY, told[1:], b"x" + told[:1]) != signature
 
 
 def test_no_changed_character_goes_unseen():
@@ -64,5 +65,5 @@ def test_nothing_added_or_taken_away_goes_unseen():
     "told", [b"[1]", b'["1","a"]', b"{}", b"null", b'[1,"a",2]', b'[1.5,"a"]', b"\xff", b""]
 )
 def test_signed_nonsense_is_no_position(told):
-    signed = CURSORS._sign(told, QUESTION) + told
+    signed = _signature(KEY, told, QUESTION) + told
     assert refused(base64.urlsafe_b64encode(signed).decode().rstrip("="))

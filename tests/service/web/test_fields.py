@@ -2,10 +2,12 @@
 
 import json
 from contextlib import suppress
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from service.errors import InvalidRequest
 from service.web.ask import MAX_MESSAGE, ChatBody
@@ -91,6 +93,12 @@ def test_a_message_is_measured_in_characters(character, length, fits):
     assert (wrong(data) == {}) is fits
 
 
+def test_of_very_many_unknown_fields_so_many_are_named_that_an_answer_stays_short():
+    _, errors = decode(ChatBody, json.dumps({"message": "x"} | {f"{n:0300}": 1 for n in range(60)}).encode())
+    assert [each.field for each in errors[:-1]] == [f"{n:0300}"[:200] for n in range(50)]
+    assert (errors[-1].field, errors[-1].message) == ("body", "10 further unknown fields")
+
+
 def test_a_name_given_twice_counts_as_its_last():
     assert decode(ChatBody, b'{"message": 1, "message": "x"}') == ({"message": "x"}, ())
 
@@ -132,3 +140,14 @@ def test_every_object_is_either_valid_or_named(body):
 def test_no_bytes_break_it(data):
     with suppress(InvalidRequest):
         decode(ChatBody, data)
+
+
+@pytest.mark.parametrize("value", ["sesame", "a' - at `$.b`", "a\nb", ""])
+def test_a_value_is_not_told_back(value):
+    class Choosing(Struct):
+        one: Literal["a", "b"]
+        many: list[Literal["a", "b"]]
+
+    _, errors = decode(Choosing, json.dumps({"one": value, "many": ["a", value]}).encode())
+    said = "Not one of the values that are taken"
+    assert [each.message for each in errors] == [said, f"{said} - at `$[1]`"]

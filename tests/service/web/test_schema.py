@@ -51,11 +51,35 @@ async def test_it_has_every_route_for_programs_and_no_other(web, monkeypatch):
     assert {each for each in routed if each[0] != "options"} == described
 
 
+def test_every_link_leads_to_a_parameter_of_another_operation_and_a_request_takes_no_other_field():
+    links = [
+        link
+        for each in OPERATION.values()
+        for answer in each["responses"].values()
+        for link in answer.get("links", {}).values()
+    ]
+    assert len(links) > 10
+    for link in links:
+        there = {parameter["name"] for parameter in OPERATION[link["operationId"]]["parameters"]}
+        assert set(link["parameters"]) <= there
+    for each in OPERATIONS:
+        if each.body:
+            content = OPERATION[each.id]["requestBody"]["content"]["application/json"]
+            name = content["schema"]["$ref"].rpartition("/")[2]
+            assert TOLD["components"]["schemas"][name]["additionalProperties"] is False
+
+
 async def test_it_is_served_as_it_is_to_anybody(web):
     app = await web()
     response = await app.client.get("/schema/openapi.json", headers={"authorization": ""})
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
     assert response.json() == TOLD
+
+
+def test_every_pattern_is_one_of_ecmascript():
+    patterns = re.findall(r"'pattern': ['\"](.+?)['\"][,}]", repr(TOLD))
+    assert len(patterns) > 8
+    assert [each for each in patterns if re.search(r"\\Z|\\A|\\u[dD][89a-fA-F]|\(\?P", each)] == []
 
 
 def test_nothing_in_it_is_elsewhere():

@@ -5,7 +5,8 @@ import pytest
 from litestar import Litestar, get, post
 from litestar.params import FromPath
 
-from service.web.server_span import details
+from service.web.server_span import details, led
+from telemetry import spans
 from tests.harness.chat import ask
 from tests.harness.sdk import traced
 
@@ -39,6 +40,47 @@ def test_it_is_named_by_its_route_and_never_by_its_path(litestar, method, path, 
     named, attributes = details(litestar, {"method": method, "path": path})
     assert named == name
     assert attributes.get("http.route") == route
+
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+@pytest.mark.parametrize(
+    ("headers", "trace_id"),
+    [
+        ([(b"host", b"a"), (b"traceparent", f"00-{TRACE}-{SPAN}-01".encode())], TRACE),
+        ([(b"traceparent", b"00-none-01")], None),
+        ([(b"host", b"a")], None),
+        ([], None),
+    ],
+)
+async def test_where_nobody_takes_spans_a_request_is_led_by_its_callers_trace_alone(headers, trace_id):
+    async def app(*given):
+        seen.append((spans.trace_here(), *given))
+
+    seen, given = [], ({"type": "http", "headers": headers}, "receive", "send")
+    await led(app)(*given)
+    assert seen == [(trace_id, *given)]
+    assert spans.trace_here() is None
+
+
+async def test_a_request_that_fails_leaves_its_callers_trace_too():
+    async def app(*_):
+        raise LookupError
+
+    headers = [(b"traceparent", f"00-{TRACE}-{SPAN}-01".encode())]
+    with pytest.raises(LookupError):
+        await led(app)({"type": "http", "headers": headers}, None, None)
+    assert spans.trace_here() is None
+
+
+def test_a_service_without_a_collector_joins_its_callers_trace(start_service):
+    service = start_service()
+    answer = ask(service, "hello", headers={"traceparent": f"00-{TRACE}-{SPAN}-01"})
+    alone = ask(service, "hello").headers["x-trace-id"]
+    assert answer.headers["x-trace-id"] == TRACE
+    assert alone != TRACE
+    assert [row["metadata"]["traceId"] for row in service.wait_for_rows(2)] == [TRACE, alone]
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])

@@ -24,7 +24,7 @@ from service.store.database import Database, open_database
 from service.store.proofs import Left
 from service.web.checkpoints import keys_of
 from service.web.scanning import Scanning, scanned
-from service.web.verification import verify_log
+from service.web.whole_log import verify_log
 from tests.service.store.rows import CREATED_AT, Row
 from tests.service.web.asking import KEY
 from tests.service.web.attacks import EXPECTED, SQLITE, UNDER, Hand, cut, deletion, naive_edit, swap

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.telemetry.alerts import answered, audit, collector, growth, limits, spikes, traffic
+from tests.telemetry.alerts import access, answered, audit, collector, growth, limits, spikes, traffic
 from tests.telemetry.alerts.trial import ALERTS, Case, tried
 
 CASES = tuple(
-    chain.from_iterable(room.CASES for room in (spikes, answered, traffic, limits, audit, growth, collector))
+    chain.from_iterable(
+        room.CASES for room in (spikes, access, answered, traffic, limits, audit, growth, collector)
+    )
 )
 
 

@@ -1,9 +1,12 @@
+from threading import Event
+
 import pytest
 
 from config.settings import ROLES, Budgets, Limits, Settings
 from telemetry import names
 from telemetry.failure import Code, Failure
 from telemetry.record import ToolOutcome, Usage
+from telemetry.sinks import metrics as sinks_metrics
 from telemetry.sinks.metrics import Labels, MetricSink, points, policies, zeros
 from tests.harness.records import (
     CALLER,
@@ -188,6 +191,21 @@ def test_a_turn_ends_being_active_once():
     sink.closed(record)
     sink.closed(record)
     assert active() == 0
+
+
+def test_where_nobody_takes_metrics_nothing_is_put_together(monkeypatch):
+    nobody = Event()
+    monkeypatch.setattr(sinks_metrics, "NOBODY", nobody)
+    sink, turns, record = MetricSink(Settings()), Counted(names.TURNS), answered()
+    active = Counted(names.TURNS_ACTIVE)
+    nobody.set()
+    sink.opened(record.opening)
+    assert active() == 0
+    sink.closed(record)
+    assert turns() == 0
+    nobody.clear()
+    sink.closed(record)
+    assert turns() == 1
 
 
 def test_durations_fall_into_the_conventions_buckets():

@@ -4,7 +4,7 @@ import Provider from 'oidc-provider';
 const { issuer, port, clients, people } = JSON.parse(process.env.SETUP);
 const provider = new Provider(issuer, {
   clients,
-  claims: { openid: ['sub', 'role', 'groups', 'email', 'email_verified'], profile: ['name'] },
+  claims: { openid: ['sub', 'role', 'groups', 'email', 'email_verified', 'user', 'tenant'], profile: ['name'] },
   conformIdTokenClaims: false, // as most providers do: claims stand in the ID token itself
   cookies: { keys: ['a secret of these tests alone'] },
   pkce: { required: () => true },

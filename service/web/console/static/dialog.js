@@ -43,7 +43,13 @@ function open(title, content, yes, kind, result) {
       ),
     );
     dialog.replaceChildren(form);
-    dialog.addEventListener("close", () => resolve(given), { once: true });
+    const closed = () => {
+      // the close of one before this one may be told only now, when this one is open
+      if (dialog.open) return;
+      dialog.removeEventListener("close", closed);
+      resolve(given);
+    };
+    dialog.addEventListener("close", closed);
     dialog.showModal();
   });
 }

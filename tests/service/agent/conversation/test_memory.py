@@ -179,9 +179,9 @@ class Slow(FakeConversations):
         super().__init__()
         self.go_on = asyncio.Event()
 
-    async def keep(self, user_id, title, turn):
+    async def keep(self, user_id, title, turn, patience=0.0):
         await self.go_on.wait()
-        return await super().keep(user_id, title, turn)
+        return await super().keep(user_id, title, turn, patience)
 
 
 async def test_a_slow_save_holds_up_neither_the_answer_nor_the_next_turn(monkeypatch):

@@ -1,10 +1,12 @@
 """Answers of the API, folded: blocks go back as they came, tools have arguments, tokens are counted."""
 
 import json
+from itertools import groupby
 
 import pytest
 
 from service.agent.model import Answering, Counted, TextPiece, ThinkingPiece, ToolUse
+from service.agent.upstream.hearing import joined
 from telemetry.record import Usage
 from tests.harness.messages_api import TEXT, CannedApi, ask, block, end, start
 
@@ -57,8 +59,30 @@ async def test_thinking_is_told_apart_from_text():
     empty = {"type": "thinking_delta", "thinking": ""}
     text = block(1, TEXT, {"type": "text_delta", "text": "hi"})
     pieces, _ = await ask(CannedApi([start(), *block(0, thinking, empty, *grown), *text, *end()]))
-    told = [piece for piece in pieces if isinstance(piece, ThinkingPiece | TextPiece)]
-    assert told == [ThinkingPiece("a"), ThinkingPiece("b"), TextPiece("hi")]
+    texts = [piece for piece in pieces if isinstance(piece, ThinkingPiece | TextPiece)]
+    told = [(kind, "".join(each.text for each in run)) for kind, run in groupby(texts, type)]
+    assert told == [(ThinkingPiece, "ab"), (TextPiece, "hi")]
+
+
+def grown(index, kind, **said):
+    return {"type": "content_block_delta", "index": index, "delta": {"type": kind, **said}}
+
+
+def test_texts_of_a_block_that_came_together_are_one_and_nothing_else_is_touched():
+    first = [grown(0, "text_delta", text=each) for each in "abc"]
+    other = grown(1, "text_delta", text="d")
+    thought = [grown(1, "thinking_delta", thinking=each) for each in "ef"]
+    odd = [None, 3, "text", {"type": "ping"}, grown(1, "text_delta", text=5), grown(1, ["x"]), {"delta": {}}]
+    no_place = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "g"}}
+    told = joined([*first, other, *thought, *odd, no_place, no_place])
+    assert told == [
+        grown(0, "text_delta", text="abc"),
+        other,
+        grown(1, "thinking_delta", thinking="ef"),
+        *odd,
+        no_place,
+        no_place,
+    ]
 
 
 async def test_citations_go_back_with_their_text():
@@ -136,7 +160,7 @@ async def test_nothing_leaves_that_utf_8_has_not():
         )
     )
     assert [each for each in pieces if isinstance(each, Answering)] == [Answering("a?b", "a?b")]
-    assert [each.text for each in pieces if isinstance(each, TextPiece)] == ["a?b", "a?b"]
+    assert "".join(each.text for each in pieces if isinstance(each, TextPiece)) == "a?ba?b"
     said = [
         reply.content,
         reply.stop_reason,

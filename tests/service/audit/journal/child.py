@@ -83,7 +83,7 @@ def commit(journal: Journal) -> None:
 
 
 def inherit(top: Path) -> None:
-    for estate in adopt(top, KEY, LOG):
+    for estate in adopt(top, (KEY,), LOG):
         for batch in estate.rows(3):
             for taken in batch.rows:
                 say("R", taken.id, taken.content.decode())

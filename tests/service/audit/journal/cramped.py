@@ -47,7 +47,7 @@ async def after(journal: Journal, top: Path, told: dict[str, object]) -> None:
     journal.intend("after", b"z")
     told["synced"] = await journal.synced()
     await journal.close()
-    (estate,) = [(list(e.rows()), list(e.left()), e.damaged) for e in adopt(top, KEY, LOG)]
+    (estate,) = [(list(e.rows()), list(e.left()), e.damaged) for e in adopt(top, (KEY,), LOG)]
     told["rows"] = len([row for batch in estate[0] for row in batch.rows])
     told["left"] = sorted(left.id for left in estate[1])
     told["damaged"] = estate[2]

@@ -65,7 +65,7 @@ def read(top: Path, *, key: bytes = KEY, log_id: str = LOG) -> list[tuple[list[s
             [(left.id, left.shared, left.count) for left in estate.left()],
             estate.foreign,
         )
-        for estate in adopt(top, key, log_id)
+        for estate in adopt(top, (key,), log_id)
     ]
 
 
@@ -89,7 +89,7 @@ def test_nothing_there_is_nothing_to_adopt(top):
 
 def test_what_is_done_is_gone(top):
     left_behind(top)
-    for estate in adopt(top, KEY, LOG):
+    for estate in adopt(top, (KEY,), LOG):
         assert len(list(estate.rows())) >= 1
         assert len(list(estate.left())) == 2
         estate.done()
@@ -98,7 +98,7 @@ def test_what_is_done_is_gone(top):
 
 def test_nothing_is_removed_before_it_was_read(top):
     left_behind(top)
-    for estate in adopt(top, KEY, LOG):
+    for estate in adopt(top, (KEY,), LOG):
         with pytest.raises(RuntimeError):
             estate.done()
         with pytest.raises(RuntimeError):
@@ -113,7 +113,7 @@ def test_segments_go_as_their_rows_are_forgotten_and_those_with_open_entries_sta
     writer = left_behind(top)
     before = segments(top / writer)
     assert len(before) >= 3
-    for estate in adopt(top, KEY, LOG):
+    for estate in adopt(top, (KEY,), LOG):
         for batch in estate.rows(1):
             estate.forget(batch.upto)
     assert segments(top / writer) == before[-1:]
@@ -129,7 +129,7 @@ def test_segments_go_as_their_rows_are_forgotten_and_those_with_open_entries_sta
 def test_a_foreign_journal_is_told_and_left_as_it_is(top, key, log_id, word):
     writer = left_behind(top, key=key, log_id=log_id)
     before = {path.name: path.read_bytes() for path in (top / writer).iterdir()}
-    for estate in adopt(top, KEY, LOG):
+    for estate in adopt(top, (KEY,), LOG):
         assert list(estate.rows()) == []
         assert list(estate.left()) == []
         assert estate.foreign == dict.fromkeys(segments(top / writer), word)
@@ -144,7 +144,7 @@ def test_a_segment_of_an_unknown_format_is_told_and_left_while_others_go(top):
     (top / writer / "000090.seg").write_bytes(framed(999, encoded(newer)))
     (top / writer / "000091.seg").write_bytes(b"#!/bin/sh\n")
     (top / writer / "000092.seg").write_bytes(framed(999, b"H{}"))
-    for estate in adopt(top, KEY, LOG):
+    for estate in adopt(top, (KEY,), LOG):
         assert len([row for batch in estate.rows() for row in batch.rows]) == 5
         strange = ["000090.seg", "000091.seg", "000092.seg"]
         assert estate.foreign == dict.fromkeys(strange, "format")
@@ -154,14 +154,14 @@ def test_a_segment_of_an_unknown_format_is_told_and_left_while_others_go(top):
 
 def test_a_skipped_writer_is_left_alone(top):
     writer = left_behind(top)
-    assert list(adopt(top, KEY, LOG, skip={writer})) == []
+    assert list(adopt(top, (KEY,), LOG, skip={writer})) == []
 
 
 @pytest.mark.parametrize("torn", [b"", bytes(900), MAGIC, MAGIC[:2], bytes(3) + MAGIC[3:] + b"half a header"])
 def test_a_segment_that_was_torn_at_its_beginning_is_no_stranger(top, torn):
     writer = left_behind(top)
     (top / writer / "000090.seg").write_bytes(torn)
-    for estate in adopt(top, KEY, LOG):
+    for estate in adopt(top, (KEY,), LOG):
         assert len([row for batch in estate.rows() for row in batch.rows]) == 5
         assert estate.foreign == {}
         assert estate.damaged == len(torn.rstrip(b"\0"))
@@ -218,8 +218,8 @@ async def test_one_s_own_journal_is_never_adopted(top):
 
 def test_of_two_adopters_one_gets_it(top):
     left_behind(top)
-    for estate in adopt(top, KEY, LOG):
-        assert list(adopt(top, KEY, LOG)) == []
+    for estate in adopt(top, (KEY,), LOG):
+        assert list(adopt(top, (KEY,), LOG)) == []
         with child("adopt", str(top)) as other:
             assert other.stdout.read() == ""
             assert other.wait() == 0
@@ -264,7 +264,7 @@ def test_an_adopter_that_waited_at_a_removed_lock_gets_nothing(top):
 def test_a_folder_made_and_never_locked_is_cleared_away(top):
     folder = top / ("c" * 32)
     folder.mkdir(parents=True)
-    for estate in adopt(top, KEY, LOG):
+    for estate in adopt(top, (KEY,), LOG):
         assert list(estate.rows()) == []
         estate.done()
     assert list(top.iterdir()) == []

@@ -34,7 +34,7 @@ def told(output: str, mark: str) -> list[str]:
 def inherited(top: Path) -> tuple[dict[str, bytes], set[str]]:
     """The rows and the open ids of all estates, which are left as they are."""
     rows, left = {}, set()
-    for estate in adopt(top, KEY, LOG):
+    for estate in adopt(top, (KEY,), LOG):
         rows |= {row.id: row.content for batch in estate.rows() for row in batch.rows}
         left |= {entry.id for entry in estate.left()}
         assert not estate.foreign

@@ -80,7 +80,7 @@ async def test_a_short_write_is_cut_off(tmp_path, limited):
     journal.intend("c", b"x")
     await journal.close()
     (estate,) = [
-        (list(e.rows()), [left.id for left in e.left()], e.damaged) for e in adopt(tmp_path, KEY, LOG)
+        (list(e.rows()), [left.id for left in e.left()], e.damaged) for e in adopt(tmp_path, (KEY,), LOG)
     ]
     assert estate == ([], ["a", "c"], 0)
 
@@ -238,7 +238,7 @@ async def test_an_open_entry_before_the_reserve_keeps_its_segment(journal, disk,
     disk.failures = {"write": 1}
     assert journal.settle("b", b"row")
     await journal.close()
-    for estate in adopt(tmp_path / "top", KEY, LOG):
+    for estate in adopt(tmp_path / "top", (KEY,), LOG):
         for batch in estate.rows(1):
             estate.forget(batch.upto)
         assert [left.id for left in estate.left()] == ["open"]

@@ -160,7 +160,7 @@ async def test_what_is_left_at_the_close_is_there_for_adoption(top):
     journal.intend("open", b"?")
     journal.settle("settled", b"row")
     await journal.close()
-    (estate,) = [(list(e.rows()), list(e.left())) for e in adopt(top, KEY, LOG)]
+    (estate,) = [(list(e.rows()), list(e.left())) for e in adopt(top, (KEY,), LOG)]
     assert [row.id for batch in estate[0] for row in batch.rows] == ["settled"]
     assert [left.id for left in estate[1]] == ["open"]
 

@@ -260,7 +260,7 @@ class Machine(RuleBasedStateMachine):
         self.start()
 
     def inherit(self) -> None:
-        for estate in adopt(TOP, KEY, LOG, disk=self.disk):
+        for estate in adopt(TOP, (KEY,), LOG, disk=self.disk):
             told: set[str] = set()
             for batch in estate.rows(3):
                 for row in batch.rows:
@@ -276,7 +276,7 @@ class Machine(RuleBasedStateMachine):
                 self.database.setdefault(left.id, INTERRUPTED)
             assert not estate.foreign
             estate.done()
-        assert not [estate.writer for estate in adopt(TOP, KEY, LOG, disk=self.disk)]
+        assert not [estate.writer for estate in adopt(TOP, (KEY,), LOG, disk=self.disk)]
 
     def look(self) -> None:
         """Strict loses no row, default no intent, and what is recorded is what was given."""

@@ -10,7 +10,7 @@ from service.audit.journal.scan import CHUNK, Scan
 
 SIZES = [0, 1, 3, 40, 150, 7, 300, 2]
 REPEATS = 1 + int(os.environ.get("PARLEY_STEPS", "0")) // 1_000
-CIPHER = Cipher(b"k" * 32, "a" * 32, "b" * 32)
+CIPHER = Cipher((b"k" * 32,), "a" * 32, "b" * 32)
 CHANCE = random.Random(7)  # noqa: S311 - the same bytes each time
 PLAIN = {
     seq: entry.encoded(entry.Kind.ROW, f"id{seq}", CHANCE.randbytes(size))
@@ -86,9 +86,9 @@ def test_a_frame_under_another_number_or_of_another_writer_is_not_ours():
     assert CIPHER.unseal(1, sealed) == b"x"
     assert CIPHER.unseal(2, sealed) is None
     for other in (
-        Cipher(b"K" * 32, "a" * 32, "b" * 32),
-        Cipher(b"k" * 32, "c" * 32, "b" * 32),
-        Cipher(b"k" * 32, "a" * 32, "c" * 32),
+        Cipher((b"K" * 32,), "a" * 32, "b" * 32),
+        Cipher((b"k" * 32,), "c" * 32, "b" * 32),
+        Cipher((b"k" * 32,), "a" * 32, "c" * 32),
     ):
         assert other.unseal(1, sealed) is None
     assert CIPHER.unseal(1, b"") is None

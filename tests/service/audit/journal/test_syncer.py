@@ -142,3 +142,54 @@ def test_after_an_error_nothing_is_synced_until_it_is_told_to():
     syncer.absorb()
     assert told == [(1, True), (3, True)]
     assert disk.synced == [11, 12]
+
+
+async def test_under_load_one_sync_is_for_all_that_came_within_a_while(tmp_path, disk):
+    syncer = Syncer(disk)
+    told, heard = [], asyncio.Event()
+    loop = asyncio.get_running_loop()
+    syncer.synced = lambda ticket, error: told.append((ticket, error))
+    syncer.wake = lambda: loop.call_soon_threadsafe(heard.set)
+    syncer.apart = 1.0
+    file = (tmp_path / "file").open("wb")
+    for ticket in range(1, 11):
+        syncer.mark(ticket, file.fileno(), 0.0)
+        while not disk.synced:  # noqa: ASYNC110 - told by another thread
+            await asyncio.sleep(0)
+    syncer.hurry()
+    await heard.wait()
+    syncer.stop()
+    syncer.absorb()
+    file.close()
+    assert told[-1] == (10, None)
+    assert len(disk.synced) == 2, "the first at once, the others together"
+
+
+def test_nobody_is_woken_for_what_nobody_waits_for():
+    class Quick(Watched):
+        def sync(self, fd):
+            self.synced.append(fd)
+
+    syncer, woken = Syncer(Quick(), start=False), []
+    syncer.wake = lambda: woken.append(True)
+    syncer.mark(1, 0, 0.0)
+    assert syncer.work()
+    assert not woken
+    syncer.mark(2, 0, 0.0)
+    syncer.hurry()
+    assert syncer.work()
+    assert woken == [True]
+
+
+def test_who_comes_to_wait_while_the_disk_works_is_told():
+    class Coming(Watched):
+        def sync(self, fd):
+            self.synced.append(fd)
+            syncer.hurry()
+
+    syncer, woken = Syncer(Coming(), start=False), []
+    syncer.wake = lambda: woken.append(True)
+    syncer.mark(1, 0, 0.0)
+    assert syncer.work()
+    assert woken == [True]
+    assert not syncer.work(), "it was on its way already"

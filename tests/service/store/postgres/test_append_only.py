@@ -38,7 +38,10 @@ async def test_no_table_is_emptied(filled, table, more):
 async def test_an_insertion_does_not_become_an_update(filled, table):
     before = content_of(filled)
     target, change = UPSERTS[table]
-    upsert = f"INSERT INTO {table} SELECT * FROM {table} ON CONFLICT {target} DO UPDATE SET {change}"  # noqa: S608
+    # The tenant is made of the metadata, and by nobody else.
+    columns = ", ".join(each for each in before[table][0] if each != "tenant")
+    copied = f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {table}"  # noqa: S608
+    upsert = f"{copied} ON CONFLICT {target} DO UPDATE SET {change}"
     with pytest.raises(Exception, match="append-only"):
         ask(filled, upsert)
     assert content_of(filled) == before

@@ -35,6 +35,7 @@ async def filled(database, path):
 
 
 def copying(verb, table, columns, changed):
+    columns = [each for each in columns if each != "tenant"]  # it is made of the metadata, and by nobody else
     chosen = ", ".join(changed.get(column, column) for column in columns)
     return f"{verb} INTO {table} ({', '.join(columns)}) SELECT {chosen} FROM {table} LIMIT 1"  # noqa: S608
 

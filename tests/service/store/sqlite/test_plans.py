@@ -5,10 +5,11 @@ from contextlib import closing
 import pytest
 
 from service.store.database import open_database
-from service.store.filters import TELLING, Filters
+from service.store.filters import RARE, TELLING, Filters
 from service.store.questions import Grouping, page_query, usage_query
 from service.store.sqlite.connection import connect
 from service.store.sqlite.location import path_of
+from service.store.tenancy import bound
 
 LED = {
     "actor": "audit_event_subject_id",
@@ -72,6 +73,18 @@ async def test_words_that_few_texts_have_lead_but_for_what_is_as_telling(plan, n
 async def test_another_page_starts_where_the_last_one_ended(plan):
     step = plan(page_query(Filters(until=9), 50, (5, 7), "sqlite"))[1]
     assert "audit_event_created_at (created_at<?)" in step
+
+
+@pytest.mark.parametrize("after", [None, (5, 7)])
+@pytest.mark.parametrize("name", [None, *LED])
+async def test_within_a_tenant_its_index_leads_but_for_a_filter_that_few_events_are_meant_by(
+    plan, name, after
+):
+    filters = Filters(**{name: 1 if name in SPANS else "x"} if name else {})
+    steps = plan(bound(page_query(filters, 50, after, "sqlite"), "acme", "sqlite"))
+    inner = steps[: steps.index("SCAN page")]
+    assert f"INDEX {LED[name] if name in RARE else 'audit_event_tenant'} (" in inner[1]
+    assert not [step for step in inner if "SCAN" in step or "TEMP B-TREE" in step]
 
 
 @pytest.mark.parametrize("grouping", Grouping)

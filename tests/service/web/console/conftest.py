@@ -9,7 +9,7 @@ from litestar import Litestar
 
 from config import load, table
 from config.settings import Limits
-from service.app.reload import LIVE
+from service.app.reload import CHANGING
 from service.auth.authenticator import Authenticator
 from service.auth.keys import KeyDoor
 from service.auth.sessions import Sessions
@@ -26,6 +26,7 @@ from service.web.house_rules import HouseRules
 from service.web.keys import Cabinet
 from service.web.session import credentials_of
 from service.web.sessions import Opened
+from service.web.tokens import Revoking
 from telemetry.recorder import microseconds
 
 PEPPER = b"p" * 32
@@ -48,14 +49,16 @@ class Rooms:
     def __init__(self, database):
         self.database, self.noted = database, []
         remembering = lambda: Verified(microseconds, 3_600_000_000)  # noqa: E731 - one line
-        self.sessions = Sessions(b"s" * 32, database.sessions, microseconds, remembering())
-        self.keys = KeyDoor(database.keys, PEPPER, pseudonym, microseconds, remembering())
+        self.sessions = Sessions((b"s" * 32,), database.sessions, microseconds, remembering())
+        self.keys = KeyDoor(database.keys, (PEPPER,), pseudonym, microseconds, remembering())
         self.door = Authenticator(self.keys, None, self.sessions, pseudonym)
         desk, loaded = Desk(self._who, self.noted.append, microseconds), load(ENVIRON, None)
+        cabinet = Cabinet(database.keys, (PEPPER,), self.door.drop_key, pseudonym)
         offices = Offices(
             Opened(database.sessions, self.sessions, pseudonym, secure=False),
-            Cabinet(database.keys, PEPPER, self.door.drop_key, pseudonym),
-            HouseRules(lambda: table.rows(loaded.settings, loaded.origins), Limits, LIVE),
+            cabinet,
+            HouseRules(lambda: table.rows(loaded.settings, loaded.origins), Limits, CHANGING),
+            Revoking(self.sessions, cabinet, self.door.forget),
         )
         pages = Pages(Installation(models=lambda _: ("small",)), Shelf())
         app = Litestar(

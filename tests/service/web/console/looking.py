@@ -83,7 +83,7 @@ async def looking(url: str, vault: Vault = NO_KEYS, lines: Lines = ALL_LINES) ->
         opening=database.opening,
         opinions=database.feedback,
         stands=Prover(database, sealing).standing,
-        cursors=Cursors(b"k" * 32),
+        cursors=Cursors((b"k" * 32,)),
         note=noted.append,
         clock=microseconds,
         lines=lines,

@@ -8,7 +8,7 @@ from config import load
 from config.secret import MASK
 from config.settings import Settings
 from config.variable import walk
-from service.app.reload import LIVE, change
+from service.app.reload import CHANGING, change
 from service.auth.permissions import Action
 from service.web.console.settings import ABOUT, PATH
 from tests.service.web.console.conftest import ENVIRON, words_of
@@ -41,7 +41,7 @@ async def test_what_needs_a_restart_is_what_a_reload_leaves_alone(rooms, head):
     live = {
         name for name, text in zip(parts[::2], parts[1::2], strict=True) if "Read again on SIGHUP" in text
     }
-    assert live == LIVE
+    assert live == CHANGING
     now = load({}, None).settings
     read = load(
         {"AGENT_RATE_LIMIT_REQUESTS": "7", "AGENT_RATE_LIMIT_ON_LOSS": "strict", "AGENT_PORT": "9"}, None

@@ -44,6 +44,10 @@ class Watched:
     def __getattr__(self, name):
         return getattr(self._pulse, name)
 
+    def within(self, tenant):
+        self._pulse = self._pulse.within(tenant)
+        return self
+
     async def head(self):
         if self.away:
             raise DatabaseError("The database does not answer.")
@@ -87,7 +91,7 @@ class House:
         return self.alerts
 
     async def report(self, period=Period.HOUR, named=as_it_is):
-        return (await self.board.told(period, named)).report
+        return (await self.board.told(period, named, None)).report
 
 
 async def test_what_is_new_is_read_once_and_nothing_while_nobody_looks(database):
@@ -106,7 +110,7 @@ async def test_what_is_new_is_read_once_and_nothing_while_nobody_looks(database)
 
 async def test_all_who_look_within_seconds_share_one_snapshot(database):
     house = House(database)
-    told = [await house.board.told(Period.HOUR, as_it_is) for _ in range(10)]
+    told = [await house.board.told(Period.HOUR, as_it_is, None) for _ in range(10)]
     assert house.board.made == 1
     assert all(each is told[0] for each in told)
     house.now += FRAMES[Period.HOUR].again * 1_000_000
@@ -116,13 +120,13 @@ async def test_all_who_look_within_seconds_share_one_snapshot(database):
 
 async def test_the_tag_stays_while_only_time_goes_by(database):
     house = House(database)
-    first = await house.board.told(Period.HOUR, as_it_is)
+    first = await house.board.told(Period.HOUR, as_it_is, None)
     house.now += 11_000_000
-    again = await house.board.told(Period.HOUR, as_it_is)
+    again = await house.board.told(Period.HOUR, as_it_is, None)
     assert (first.tag, first.body == again.body) == (again.tag, False)
     await database.audit.append([row("a", 0)])
     house.now += 11_000_000
-    assert (await house.board.told(Period.HOUR, as_it_is)).tag != first.tag
+    assert (await house.board.told(Period.HOUR, as_it_is, None)).tag != first.tag
 
 
 async def test_what_is_too_old_is_not_told(database):
