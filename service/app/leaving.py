@@ -13,6 +13,8 @@ from pathlib import Path
 
 REST = 1.0
 """Seconds after the grace in which all is over."""
+TELEMETRY = 2.0
+"""Seconds that spans, metrics and log records have at most, when all else is over."""
 LEAST, SPARE = 0.1, 0.2
 """Seconds that each who closes has at least, and that are kept for those who come after."""
 LOOK, MOST_LATE = 0.02, 4.0
@@ -20,6 +22,7 @@ LOOK, MOST_LATE = 0.02, 4.0
 WAITED = Path("/proc/self/schedstat")
 """How long the main thread ran, and waited for a processor, in nanoseconds (Linux, proc(5))."""
 WORDS = "parley: the stop took too long; what is not in the database is in the journal\n"
+UNSENT = "parley: the collector took too long; the last spans, metrics or log records may be missing\n"
 
 IN_ORDER, CUT_SHORT = 0, 1
 
@@ -53,7 +56,7 @@ class Leave:
         """All that had to be written is: an end that is forced from here on is one in order."""
         self._code = IN_ORDER
         if self._until is not None:
-            self._until = min(self._until, time.monotonic() + REST)
+            self._until = min(self._until, time.monotonic() + TELEMETRY + REST)
 
     def within(self, seconds: float) -> float:
         """So many seconds, or what is left of the time."""

@@ -122,7 +122,7 @@ def _work(loaded: Loaded, read: "Read", seat: Seat | None = None, root: Secret |
     if seat:
         seat.count_ended()
         providers.hasten()  # it may not last until the next export, and the count is of those that did not
-    from service.app.leaving import Leave  # noqa: PLC0415 - as the server
+    from service.app.leaving import TELEMETRY, UNSENT, Leave  # noqa: PLC0415 - as the server
     from service.server import loops  # noqa: PLC0415 - as the server
 
     leave = Leave(settings.shutdown_grace_ms / 1000)
@@ -131,7 +131,9 @@ def _work(loaded: Loaded, read: "Read", seat: Seat | None = None, root: Secret |
             runner.run(_serve(loaded, root or state.root(settings), read, leave, seat))
             leave.settle()
         finally:
-            providers.stop(leave.within(2.0))  # before threads are waited for: one that hangs keeps nothing
+            # before threads are waited for: one that hangs keeps nothing
+            if not providers.stop(leave.within(TELEMETRY)):
+                sys.stderr.write(UNSENT)
     return 0
 
 

@@ -60,6 +60,7 @@ class Http(ThreadingHTTPServer):
     """OTLP over HTTP, one connection per export so that none is left open at the end."""
 
     daemon_threads = False  # so that server_close() waits for them
+    request_queue_size = 128  # of 5, one that finds no room is tried again a second later
 
     def __init__(self, take: Take) -> None:
         super().__init__((HOST, 0), HttpExport)

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from msgspec import Struct
 
+from service.app.leaving import UNSENT
 from tests.conftest import SOON
 from tests.harness.chat import ask, stream
 from tests.harness.model_api import HOST
@@ -409,3 +410,4 @@ def answered_and_ends_well(service: Service) -> None:
     assert len(service.rows()) == 5
     assert len(service.lines(type="agent_query_completed")) == 5
     assert len(service.lines(type="service_stopped")) == 1
+    assert UNSENT.strip() in service.stderr

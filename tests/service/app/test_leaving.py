@@ -6,7 +6,7 @@ import time
 import pytest
 
 from service.app import leaving
-from service.app.leaving import CUT_SHORT, IN_ORDER, LEAST, REST, Leave
+from service.app.leaving import CUT_SHORT, IN_ORDER, LEAST, REST, TELEMETRY, Leave
 
 LONG = 600.0
 
@@ -25,6 +25,7 @@ class End:
 @pytest.fixture
 def end(monkeypatch):
     monkeypatch.setattr(leaving, "REST", 0.05)
+    monkeypatch.setattr(leaving, "TELEMETRY", 0.05)
     return End()
 
 
@@ -61,6 +62,14 @@ def test_what_hangs_when_all_is_written_is_cut_in_order(end, capsys):
     assert end.came.wait(30)
     assert end.codes == [IN_ORDER]
     assert capsys.readouterr().err == ""
+
+
+def test_telemetry_has_its_time_when_all_is_written_and_there_is_any():
+    leave = Leave(LONG, End())
+    leave.begin(at_once=False)
+    leave.settle()
+    assert leave.within(TELEMETRY) == TELEMETRY
+    assert leave.within(LONG) < TELEMETRY + REST
 
 
 def test_those_who_close_share_what_is_left():
