@@ -3,6 +3,7 @@
 Refuses deferred transactions: one that has begun cannot fail to get the write lock later.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -60,6 +61,7 @@ class WalEngine(StoreEngine):
         self.reader = Connection(path, "reader", READER_PRAGMAS, busy_timeout_ms)
         self.asker = Connection(path, "asker", READER_PRAGMAS, busy_timeout_ms)
         self._glance = Glance(path, READER_PRAGMAS)
+        self._round: dict[tuple[str, tuple[object, ...]], list[dict[str, Any]]] = {}
         super().__init__(engine_type="sqlite", min_version_number=3.25)
 
     async def write(self, *batches: Batch) -> None:
@@ -78,13 +80,27 @@ class WalEngine(StoreEngine):
     async def look_up(self, sql: str, *arguments: object) -> list[dict[str, Any]]:
         """Find a row or none: on this thread where the file is at hand, else as anything is found."""
         if self.reading.reason is None and not self._held():
-            known = self._glance.look(marked(sql, self.engine_type), arguments)
+            known = self._seen(marked(sql, self.engine_type), arguments)
             if known is not None:
                 return known
         found = await super().look_up(sql, *arguments)
         if self._glance.lend():
             self.reader.beside(partial(self._glance.warm, marked(sql, self.engine_type), arguments))
         return found
+
+    def _seen(self, sql: str, arguments: tuple[object, ...]) -> list[dict[str, Any]] | None:
+        """Look by a glance, once for all who ask the same in one round of the loop.
+
+        All of them came before the round began, and so before the look.
+        """
+        asked = sql, arguments
+        if asked in self._round:
+            return self._round[asked]
+        if not self._round:
+            asyncio.get_running_loop().call_soon(self._round.clear)
+        if (known := self._glance.look(sql, arguments)) is not None:
+            self._round[asked] = known
+        return known
 
     async def ask(self, querystring: QueryString, whose: Whose = EVERYBODY) -> list[dict[str, Any]]:
         """Run one SELECT that may take long, on a connection of its own."""

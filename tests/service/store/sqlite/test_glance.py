@@ -1,3 +1,4 @@
+import asyncio
 import sqlite3
 import threading
 
@@ -67,6 +68,29 @@ async def test_a_look_sees_what_any_process_wrote_before_it(noted, path):
         assert await noted.look_up(FIND, f"by us {number}")
     other.close()
     assert noted._glance.told == 40
+
+
+async def test_who_asks_the_same_in_one_round_of_the_loop_shares_a_look_and_the_next_round_looks_anew(noted):
+    async def ask(text="a"):
+        return await noted.look_up(FIND, text)
+
+    assert await asyncio.gather(ask(), ask("b"), ask()) == [[{"text": "a"}], [], [{"text": "a"}]]
+    assert noted._glance.told == 2
+    await noted.run("DELETE FROM note")
+    assert await asyncio.gather(ask(), ask()) == [[], []]
+    assert noted._glance.told == 3
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert noted._round == {}, "nothing is kept"
+
+
+async def test_what_nobody_can_tell_at_once_is_not_shared(noted):
+    line = noted._glance._line
+    noted._glance._line = None
+    found = await asyncio.gather(*(noted.look_up(FIND, "a") for _ in range(3)))
+    assert found == [[{"text": "a"}]] * 3
+    assert noted._glance.told == 0
+    line.connection.close()
 
 
 async def test_a_look_inside_a_transaction_sees_what_that_wrote(noted):
