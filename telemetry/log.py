@@ -13,12 +13,13 @@ from typing import Any, TextIO
 
 import msgspec
 from msgspec import Struct
-from opentelemetry import metrics, trace
+from opentelemetry import trace
 from opentelemetry._logs import SeverityNumber, get_logger
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from config.settings import Settings
 from telemetry import names
+from telemetry.counts import Count
 from telemetry.failure import words_of
 from telemetry.text import escaped
 from telemetry.timestamp import timestamp
@@ -30,9 +31,7 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING,
 CONTENT = frozenset({"query", "error", "stack"})
 
 _logger = logging.getLogger(names.SCOPE)
-_lines = metrics.get_meter(names.SCOPE).create_counter(
-    names.LOG_LINES, unit="{line}", description="Lines written to stdout"
-)
+_lines = Count(names.LOG_LINES, "{line}", "Lines written to stdout")
 
 
 class Line(Struct, frozen=True):

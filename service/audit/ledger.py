@@ -12,16 +12,13 @@ from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from telemetry import names
+from telemetry.counts import Count
 from telemetry.recorder import microseconds
 
 _meter = metrics.get_meter(names.SCOPE)
-_begun = _meter.create_counter(names.AUDIT_BEGUN, unit="{row}", description="Audit rows owed")
-_committed = _meter.create_counter(
-    names.AUDIT_COMMITTED, unit="{row}", description="Audit rows in the database"
-)
-_quarantined = _meter.create_counter(
-    names.AUDIT_QUARANTINED, unit="{row}", description="Audit rows that the database refused, put aside"
-)
+_begun = Count(names.AUDIT_BEGUN, "{row}", "Audit rows owed")
+_committed = Count(names.AUDIT_COMMITTED, "{row}", "Audit rows in the database")
+_quarantined = Count(names.AUDIT_QUARANTINED, "{row}", "Audit rows that the database refused, put aside")
 
 
 LOOKS, LOOK_SECONDS = 5, 0.002

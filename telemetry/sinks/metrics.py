@@ -5,6 +5,7 @@ Every label value that is known exists at 0 from the start, so that a rate sees 
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct, structs
@@ -12,6 +13,7 @@ from opentelemetry import metrics
 
 from config.settings import Limits, Settings
 from telemetry import names
+from telemetry.counts import Count
 from telemetry.failure import RULES, Code
 from telemetry.measuring import NOBODY
 from telemetry.record import (
@@ -171,6 +173,29 @@ def _turn_labels(record: TurnRecord, labels: Labels) -> dict[str, Any]:
     return known | ({names.ERROR_TYPE: record.failure.code.value} if record.failure else {})
 
 
+COUNTS: Mapping[str, Count] = MappingProxyType(
+    {
+        name: Count(name, unit, said)
+        for name, unit, said in (
+            (names.TURNS, "{turn}", "Turns by outcome"),
+            (names.RATE_LIMIT_DECISIONS, "{decision}", "Decisions of the limiter"),
+            (names.TOKENS, "{token}", "Tokens by direction and model; input includes cached ones"),
+            (names.TOOL_CALLS, "{call}", "Calls of tools by what became of them"),
+            (names.APPROVALS, "{call}", "Tool calls that needed somebody's yes, by what became of it"),
+            (names.MODEL_RETRIES, "{retry}", "Requests to the model's API after the first of a call"),
+            (names.COST_TOTAL, "{USD}", "Cost of model calls in US dollars"),
+            (
+                names.COST_UNCACHED,
+                "{USD}",
+                "What the same calls would have cost without the provider's cache",
+            ),
+        )
+    }
+)
+"""What is counted of a turn; errors are an instrument of their own, with exemplars."""
+ACTIVE = Count(names.TURNS_ACTIVE, "{turn}", "Turns that were admitted and have not ended", falls=True)
+
+
 class MetricSink:
     """Records a turn's points."""
 
@@ -181,11 +206,7 @@ class MetricSink:
             policies(settings.limits),
             settings.tools.names,
         )
-        meter = metrics.get_meter(names.SCOPE)
-        self._write = instruments(meter)
-        self._active = meter.create_up_down_counter(
-            names.TURNS_ACTIVE, unit="{turn}", description="Turns that were admitted and have not ended"
-        )
+        self._write = instruments(metrics.get_meter(names.SCOPE))
         self._open: set[str] = set()
 
     def opened(self, opening: TurnOpening) -> None:
@@ -193,7 +214,7 @@ class MetricSink:
         if NOBODY.is_set():
             return
         self._open.add(opening.turn_id)
-        self._active.add(1)
+        ACTIVE.add(1)
 
     def closed(self, record: TurnRecord) -> None:
         """Record the turn's points, under its span, so that exemplars lead to the trace."""
@@ -201,13 +222,13 @@ class MetricSink:
             return
         if record.opening.turn_id in self._open:
             self._open.remove(record.opening.turn_id)
-            self._active.add(-1)
+            ACTIVE.add(-1)
         for point in points(record, self.labels):
             self._write[point.name](point.value, point.labels)
 
     async def start(self) -> None:
         """Create the known series."""
-        self._active.add(0)
+        ACTIVE.add(0)
         for point in zeros(self.labels):
             self._write[point.name](point.value, point.labels)
 
@@ -217,17 +238,6 @@ class MetricSink:
 
 def instruments(meter: metrics.Meter) -> dict[str, Write]:
     """Every instrument of a turn by name, as the one call that writes to it."""
-    counters = (
-        (names.TURNS, "{turn}", "Turns by outcome"),
-        (names.ERRORS, "{error}", "Turns that ended with an error, by category and fault"),
-        (names.RATE_LIMIT_DECISIONS, "{decision}", "Decisions of the limiter"),
-        (names.TOKENS, "{token}", "Tokens by direction and model; input includes cached ones"),
-        (names.TOOL_CALLS, "{call}", "Calls of tools by what became of them"),
-        (names.APPROVALS, "{call}", "Tool calls that needed somebody's yes, by what became of it"),
-        (names.MODEL_RETRIES, "{retry}", "Requests to the model's API after the first of a call"),
-        (names.COST_TOTAL, "{USD}", "Cost of model calls in US dollars"),
-        (names.COST_UNCACHED, "{USD}", "What the same calls would have cost without the provider's cache"),
-    )
     histograms = (
         (names.MODEL_DURATION, "s", "One question to the model over all its attempts", names.SECONDS_BUCKETS),
         (names.MODEL_FIRST_CHUNK, "s", "Until the model's first content", names.SECONDS_BUCKETS),
@@ -235,9 +245,9 @@ def instruments(meter: metrics.Meter) -> dict[str, Write]:
         (names.TURN_DURATION, "s", "A turn that reached the model, whole", names.TURN_BUCKETS),
         (names.TOOL_DURATION, "s", "One tool call", names.SECONDS_BUCKETS),
     )
-    writes: dict[str, Write] = {}
-    for name, unit, said in counters:
-        writes[name] = meter.create_counter(name, unit=unit, description=said).add
+    failed = "Turns that ended with an error, by category and fault"
+    writes: dict[str, Write] = {name: count.add for name, count in COUNTS.items()}
+    writes[names.ERRORS] = meter.create_counter(names.ERRORS, unit="{error}", description=failed).add
     for name, unit, said, bounds in histograms:
         writes[name] = meter.create_histogram(
             name, unit=unit, description=said, explicit_bucket_boundaries_advisory=bounds
