@@ -34,6 +34,8 @@ class Account(Struct):
     spans: int = 0
     counted: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
+    unsent: bool = False
+    """Whether it said that the last of its telemetry may be missing; then no row is, but spans may be."""
 
     def told(self) -> str:
         """In words."""
@@ -47,10 +49,7 @@ class Account(Struct):
 def judge(
     service: Service, receiver: Receiver, crowd: Crowd, *, unsent: bool = False
 ) -> tuple[Account, list[str]]:
-    """What it comes to, and what is wrong with it. The service has ended.
-
-    `unsent`: it said that the last of its telemetry may be missing; then no row is, but spans may be.
-    """
+    """What it comes to, and what is wrong with it. The service has ended; `unsent` is as the account's."""
     rows, heard = service.rows(), crowd.heard
     spans = [span for span in receiver.spans() if span.kind == "SERVER" and span.name == f"POST {ROUTE}"]
     account = Account(
@@ -62,8 +61,14 @@ def judge(
         spans=sum(not span.attributes.get(REPLAYED) for span in spans),
         counted=int(sum(point.value or 0 for point in receiver.points("parley.turns"))),
         outcomes=dict(Counter(row["outcome"] for row in rows)),
+        unsent=unsent,
     )
-    faults = [*_sums(account, unsent), *_each(rows, spans, heard, unsent), *money.faults(_url(service))]
+    faults = [
+        *_sums(account),
+        *_each(rows, spans, heard),
+        *_unseen(account, rows, spans),
+        *money.faults(_url(service)),
+    ]
     verified = service.cli("audit", "verify")
     if verified.returncode:
         faults.append(f"audit verify: {verified.stdout} {verified.stderr}")
@@ -74,34 +79,38 @@ def _url(service: Service) -> str:
     return service.settings.get("DATABASE_URL", f"sqlite:///{service.cwd}/var/parley.db")
 
 
-def _sums(account: Account, unsent: bool) -> Iterator[str]:  # noqa: FBT001 - as judge's
-    told = min(account.spans, account.counted), max(account.spans, account.counted)
-    if not (told[1] <= account.rows if unsent else told == (account.rows, account.rows)):
+def _sums(account: Account) -> Iterator[str]:
+    most = max(account.spans, account.counted)
+    if not (account.rows == account.spans == account.counted or (account.unsent and most <= account.rows)):
         yield f"not one number: {account.told()}"
     turns = account.heard - account.replayed
     if not turns <= account.rows <= account.passed - account.replayed:
         yield f"rows are not between what was answered and what arrived: {account.told()}"
 
 
-def _each(
-    rows: list[dict[str, Any]],
-    spans: list[Span],
-    heard: list[Heard],
-    unsent: bool,  # noqa: FBT001 - as judge's
-) -> Iterator[str]:
+def _each(rows: list[dict[str, Any]], spans: list[Span], heard: list[Heard]) -> Iterator[str]:
     """What is wrong with single turns."""
     by_turn = {row["entityId"]: row for row in rows}
     yield from _some("rows twice", Counter(row["entityId"] for row in rows))
-    turns = [span for span in spans if not span.attributes.get(REPLAYED)]
-    yield from _some("spans twice", Counter(str(span.attributes["parley.turn.id"]) for span in turns))
-    roots = {span.attributes["parley.turn.id"] for span in turns}
-    if not unsent:
-        yield from _first([_spanless(row) for turn, row in by_turn.items() if turn not in roots])
+    yield from _some("spans twice", Counter(_roots(spans)))
     yield from _first([words for each in heard if (words := _word(each, by_turn))])
 
 
-def _spanless(row: Mapping[str, Any]) -> str:
-    return f"no span of {row['entityId']}, {row['outcome']}, {row['code']}, {row['createdAt']}"
+def _roots(spans: list[Span]) -> list[str]:
+    """The turns that they are of."""
+    return [str(span.attributes["parley.turn.id"]) for span in spans if not span.attributes.get(REPLAYED)]
+
+
+def _unseen(account: Account, rows: list[dict[str, Any]], spans: list[Span]) -> Iterator[str]:
+    """Turns without a span, where it did not say that there may be such."""
+    roots = frozenset(_roots(spans))
+    missing = [row for row in rows if row["entityId"] not in roots and not account.unsent]
+    yield from _first(
+        [
+            f"no span of {row['entityId']}, {row['outcome']}, {row['code']}, {row['createdAt']}"
+            for row in missing
+        ]
+    )
 
 
 def _word(heard: Heard, by_turn: Mapping[str, Mapping[str, Any]]) -> str:

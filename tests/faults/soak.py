@@ -35,8 +35,8 @@ WARM, LIFE = 3.0, 4.0
 """Seconds of traffic before anything is measured, and before each stop under it."""
 A_RESTART = 30.0
 """Seconds of a round for which there is one stop more."""
-GROWTH = 128.0
-"""MiB of growth within one life that is gross: some clients are deaf to an answer of many, each at a time."""
+GROWTH = 64.0
+"""MiB of growth within one life that is gross, whatever the traffic was."""
 SETTINGS = {
     "ANTHROPIC_API_KEY": "soaked",
     "AGENT_RATE_LIMIT_ROLES": "AUDITEE=1000,GUEST=2",
