@@ -42,9 +42,9 @@ class Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """Whether it can take a request."""
+        """Whether it can take a request; with an answer left unread it may be paused, and hear no other."""
         return (
-            self.whole
+            self.over
             and self._keeps
             and self._lost is None
             and self._transport is not None

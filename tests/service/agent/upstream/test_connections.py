@@ -152,6 +152,19 @@ async def test_what_nobody_reads_is_not_read_ahead_without_bound():
         await response.aclose()
 
 
+async def test_a_connection_whose_answer_was_left_unread_is_not_used_again(monkeypatch):
+    monkeypatch.setattr(connection, "AHEAD", 4)
+    server = Scripted(b"HTTP/1.1 200 OK\r\ncontent-length: 2000\r\n\r\n" + b"x" * 2_000)
+    async with running(server) as (transport, url):
+        response = await transport.handle_async_request(httpx2.Request("POST", url))
+        held = response.stream._connection
+        while not (held.whole and held._paused):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0)
+        await response.aclose()
+        assert await asyncio.wait_for(ask(transport, url), 30) == (200, b"x" * 2_000)
+        assert server.came == 2
+
+
 @pytest.mark.parametrize(
     ("variable", "answer"), [("http_proxy", True), ("ALL_PROXY", True), ("https_proxy", False), ("X", False)]
 )
