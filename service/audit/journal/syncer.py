@@ -77,7 +77,7 @@ class Syncer:
         """Forget the marked files after an error; what they held is written elsewhere. Folders stay."""
         with self._lock:
             self._files.clear()
-            self._held = False
+            self._held, self._due = False, _NEVER  # a moment that passed meanwhile would keep the bell still
 
     def submit(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
         """Do some work on the thread, then tell the journal's thread its result. It must not raise."""

@@ -1,10 +1,12 @@
 import asyncio
 import threading
+import time
 
 import pytest
 
 from service.audit.journal import Journal, OsDisk
-from service.audit.journal.syncer import Syncer
+from service.audit.journal.syncer import LULL, Syncer
+from tests.harness.waiting import wait
 
 KEY, LOG = b"k" * 32, "a" * 32
 
@@ -142,6 +144,36 @@ def test_after_an_error_nothing_is_synced_until_it_is_told_to():
     syncer.absorb()
     assert told == [(1, True), (3, True)]
     assert disk.synced == [11, 12]
+
+
+def test_what_was_marked_when_an_error_came_does_not_keep_the_thread_asleep():
+    class Sick(Watched):
+        def sync(self, fd):
+            self.threads.add(threading.get_ident())
+            self.gate.wait()
+            if fd < 3:
+                raise OSError(5, "sick")
+            self.synced.append(fd)
+
+    sick, told, heard = Sick(), [], threading.Event()
+    syncer = Syncer(sick)
+    syncer.synced, syncer.wake = lambda ticket, error: told.append((ticket, bool(error))), heard.set
+    sick.gate.clear()
+    syncer.mark(1, 1, 0.0)
+    wait(lambda: sick.threads)
+    syncer.mark(2, 2, 0.0)
+    sick.gate.set()
+    wait(lambda: syncer.held)
+    time.sleep(10 * LULL)  # until the thread sleeps for good
+    syncer.absorb()
+    syncer.resume()
+    heard.clear()
+    syncer.mark(3, 3, 0.0)
+    syncer.hurry()
+    assert heard.wait(30), "nobody rang"
+    syncer.absorb()
+    syncer.stop()
+    assert (told, sick.synced) == ([(1, True), (3, False)], [3])
 
 
 async def test_under_load_one_sync_is_for_all_that_came_within_a_while(tmp_path, disk):
